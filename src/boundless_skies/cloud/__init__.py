@@ -1,0 +1,1 @@
+"""The service that nodes talk to."""

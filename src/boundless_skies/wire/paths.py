@@ -1,0 +1,23 @@
+"""Paths below the cloud's base URL, and the headers that carry identity."""
+
+REGISTER = "/api/v1/nodes/register"
+HEARTBEAT = "/api/v1/nodes/heartbeat"
+NODE_SELF = "/api/v1/nodes/me"
+PLAN = "/api/v1/plan"
+INTERRUPTS = "/api/v1/interrupts"
+MEASUREMENTS = "/api/v1/measurements"
+IMAGES = "/api/v1/images"
+HEALTH = "/api/v1/health"
+TARGETS = "/api/v1/targets"
+LIGHTCURVES = "/api/v1/lightcurves"
+NETWORK_STATUS = "/api/v1/network/status"
+
+NODE_ID_HEADER = "X-Node-Id"
+API_KEY_HEADER = "X-Api-Key"
+ADMIN_KEY_HEADER = "X-Admin-Key"
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+
+
+def interrupt_ack(interrupt_id: int | str) -> str:
+    """Path of the acknowledgement of one interrupt."""
+    return f"{INTERRUPTS}/{interrupt_id}/ack"

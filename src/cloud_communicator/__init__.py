@@ -1,0 +1,1 @@
+"""The link: keeps one node in touch with the cloud, whatever the network does."""
