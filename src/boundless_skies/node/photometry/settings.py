@@ -1,0 +1,112 @@
+"""What the photometry takes from the node's config: one table with every default."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from boundless_skies.sky.site import Site
+
+
+@dataclass(frozen=True)
+class Target:
+    """A star to measure.
+
+    Attributes
+    ----------
+    name : str
+        As it shall stand on the light curve.
+    ra_deg, dec_deg : float
+        Position, J2000 (ICRS), degrees.
+    """
+
+    name: str
+    ra_deg: float
+    dec_deg: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotometrySettings:
+    """Every key of the config that the photometry reads; None means "not given".
+
+    Attributes
+    ----------
+    node_id : str
+        ``photometry.node_id``: who measured.
+    filter_name : str
+        ``photometry.filter_name``: AAVSO abbreviation of the band; without it the
+        header's FILTER where that is such an abbreviation, else CV.
+    target : Target or None
+        ``photometry.target`` (``name``, ``ra_deg``, ``dec_deg``); without it the header's.
+    target_name : str
+        ``photometry.target.name`` alone: renames the header's target.
+    site : Site or None
+        ``observatory.latitude``, ``longitude`` (degrees), ``elevation`` (m); without it
+        the header's.
+    telescope_aperture_mm : float or None
+        ``observatory.aperture_mm``: adds scintillation to the uncertainty where given.
+    scale_arcsec_px : float or None
+        ``photometry.scale_arcsec_px``: of the file's pixels; wins over the header's.
+    aperture_radius_px : float or None
+        ``photometry.aperture_radius_px``, in the file's pixels; without it the best radius
+        for the first frame of a target, kept for the night.
+    gain_e_per_adu : float or None
+        ``photometry.gain_e_per_adu``: electrons per unit of the file; wins over the header's.
+    saturation_adu : float or None
+        ``photometry.saturation_adu``: wins over what header and pixels say.
+    """
+
+    node_id: str = "node_001"
+    filter_name: str = ""
+    target: Target | None = None
+    target_name: str = ""
+    site: Site | None = None
+    telescope_aperture_mm: float | None = None
+    scale_arcsec_px: float | None = None
+    aperture_radius_px: float | None = None
+    gain_e_per_adu: float | None = None
+    saturation_adu: float | None = None
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Read the settings from the node's whole config; absent and None mean the default."""
+        photometry = config.get("photometry") or {}
+        observatory = config.get("observatory") or {}
+        target = photometry.get("target") or {}
+        return cls(
+            node_id=str(photometry.get("node_id") or cls.node_id),
+            filter_name=str(photometry.get("filter_name") or ""),
+            target=_target(target),
+            target_name=str(target.get("name") or ""),
+            site=_site(observatory),
+            telescope_aperture_mm=_positive(observatory.get("aperture_mm")),
+            scale_arcsec_px=_positive(photometry.get("scale_arcsec_px")),
+            aperture_radius_px=_positive(photometry.get("aperture_radius_px")),
+            gain_e_per_adu=_positive(photometry.get("gain_e_per_adu")),
+            saturation_adu=_positive(photometry.get("saturation_adu")),
+        )
+
+
+def _target(block: Mapping[str, Any]) -> Target | None:
+    ra_deg, dec_deg = block.get("ra_deg"), block.get("dec_deg")
+    if ra_deg is None or dec_deg is None:
+        return None
+    name = str(block.get("name") or f"J{float(ra_deg):.4f}{float(dec_deg):+.4f}")
+    return Target(name, float(ra_deg) % 360.0, float(dec_deg))
+
+
+def _site(block: Mapping[str, Any]) -> Site | None:
+    latitude, longitude = block.get("latitude"), block.get("longitude")
+    if latitude is None or longitude is None:
+        return None
+    # 0/0 is what an unset config of this field says; nobody observes from there.
+    if float(latitude) == 0.0 and float(longitude) == 0.0:
+        return None
+    return Site(float(latitude), float(longitude), float(block.get("elevation") or 0.0))
+
+
+def _positive(value: Any) -> float | None:
+    if value is None:
+        return None
+    number = float(value)
+    return number if math.isfinite(number) and number > 0 else None
