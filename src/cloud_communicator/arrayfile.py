@@ -1,0 +1,464 @@
+"""A JSON array on disk, one entry a line, that is changed in place and survives damage.
+
+The file is plain JSON for everybody else: ``[``, one object a line, ``]``.
+Three things make it durable and cheap (ADR 0003):
+
+* An entry is added by one write at the tail, over the closing bracket.
+* An entry is taken out by one write of spaces over it: JSON does not mind.
+* Behind each entry stands a seal, its CRC-32 written in spaces and tabs, so
+  that damage which still reads as JSON is seen as damage.
+"""
+
+import json
+import logging
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from boundless_skies.wire import canonical_json
+from cloud_communicator.disk import (
+    PRIVATE,
+    file_lock,
+    make_folder,
+    replace_file,
+    write_all,
+)
+
+log = logging.getLogger("cloud_communicator")
+
+_OPEN = b"["
+_CLOSE = b"\n]\n"
+_EMPTY = b"[\n]\n"
+_SEAL_BITS = 32
+_SEAL_CHARS = 1 + _SEAL_BITS
+_BITS = bytes.maketrans(b"01", b" \t")
+_STRUCTURE = b" \t\r\n,[]"
+_SPARE_BYTES = 65_536
+_DECODER = json.JSONDecoder()
+
+
+class Entry:
+    """One entry: its canonical bytes, and where they stand in the file.
+
+    Parameters
+    ----------
+    line : bytes
+        Canonical JSON of the entry.
+    start, end : int
+        Extent in the file with the seal; -1 while the entry is in memory only.
+    """
+
+    __slots__ = ("end", "failures", "in_flight", "line", "refusals", "start")
+
+    def __init__(self, line: bytes, start: int = -1, end: int = -1) -> None:
+        self.line = line
+        self.start = start
+        self.end = end
+        self.failures = 0
+        self.refusals = 0
+        self.in_flight = False
+
+    @property
+    def saved(self) -> bool:
+        """Whether the entry is on disk."""
+        return self.start >= 0
+
+    def payload(self) -> dict[str, Any]:
+        """Return the entry as a dict."""
+        value: dict[str, Any] = json.loads(self.line)
+        return value
+
+
+def seal(line: bytes) -> bytes:
+    """Return the CRC-32 of a line as a tab and 32 spaces (0) and tabs (1)."""
+    return b"\t" + f"{zlib.crc32(line):032b}".encode("ascii").translate(_BITS)
+
+
+class Reading:
+    """What a file's bytes turned out to hold.
+
+    Attributes
+    ----------
+    entries : list of Entry
+        All whole entries, in order.
+    damaged : list of bytes
+        What could not be read, each run of bytes on its own.
+    sound : bool
+        Whether the file can be changed in place as it stands.
+    """
+
+    def __init__(self, data: bytes, hallmark: str) -> None:
+        self.entries: list[Entry] = []
+        self.damaged: list[bytes] = []
+        self._data = data
+        self._text = data.decode("latin-1")
+        self._hallmark = hallmark
+        self._foreign = False
+        self._scan()
+        self.sound = self._is_sound()
+
+    def _scan(self) -> None:
+        done, at = 0, self._text.find("{")
+        while at >= 0:
+            end = self._entry_end(at, self._between(done, at))
+            if end:
+                self._put_aside(done, at)
+                done = end
+            at = self._text.find("{", max(done, at + 1))
+        self._put_aside(done, len(self._data))
+
+    def _between(self, start: int, end: int) -> bool:
+        return not self._data[start:end].strip(_STRUCTURE)
+
+    def _put_aside(self, start: int, end: int) -> None:
+        rest = self._data[start:end].strip(_STRUCTURE)
+        if rest:
+            self.damaged.append(rest)
+
+    def _entry_end(self, at: int, follows_structure: bool) -> int:
+        """Return where an entry that begins here ends with its seal; 0 if none does."""
+        try:
+            _, end = _DECODER.raw_decode(self._text, at)
+            value = json.loads(self._data[at:end])
+        except (ValueError, RecursionError):
+            return 0
+        line = self._data[at:end]
+        found = self._data[end : end + _SEAL_CHARS]
+        wrong = sum(a != b for a, b in zip(found, seal(line), strict=False))
+        if len(found) == _SEAL_CHARS and wrong <= 1:  # one wrong sign is damage to the seal itself
+            self.entries.append(Entry(line, at, end + _SEAL_CHARS))
+            self._foreign |= wrong > 0
+            return end + _SEAL_CHARS
+        if len(found.translate(None, b" \t")) <= 2 and len(found) == _SEAL_CHARS:  # noqa: PLR2004
+            return 0  # sealed, and not with this content
+        if not follows_structure and not isinstance(value.get(self._hallmark), dict | str):
+            return 0  # a part of a damaged entry
+        self.entries.append(Entry(canonical_or_same(value, line), at, end))
+        self._foreign = True
+        return end + len(found) - len(found.lstrip(b" \t"))
+
+    def _is_sound(self) -> bool:
+        if self._foreign or self.damaged or not self._data.endswith(_CLOSE):
+            return False
+        try:
+            return isinstance(json.loads(self._data), list)
+        except (ValueError, RecursionError):
+            return False
+
+
+def canonical_or_same(value: dict[str, Any], line: bytes) -> bytes:
+    """Return the canonical bytes of an entry that others wrote, or theirs if it has none."""
+    try:
+        return canonical_json(value)
+    except ValueError:  # NaN, as some clients write it: the cloud shall say what it thinks of it
+        return b" ".join(line.split())
+
+
+class ArrayFile:
+    """A durable JSON array of objects.
+
+    All methods may be called from any thread; other processes may work on the
+    same file at the same time.
+
+    Parameters
+    ----------
+    path : Path
+        The file. It and its folder are made when the first entry comes.
+    hallmark : str
+        A key that each entry has: it tells an entry from a part of a damaged one.
+    """
+
+    def __init__(self, path: Path, hallmark: str) -> None:
+        self.path = path
+        self.entries: list[Entry] = []
+        self.unsaved: list[Entry] = []
+        self.damaged = 0
+        self._hallmark = hallmark
+        self._lock_path = path.with_suffix(".lock")
+        self._mutex = RLock()
+        self._depth = 0
+        self._descriptor = -1
+        self._size = 0
+        self._stale = False
+        self._gone: list[bytes] = []
+        self._unkept: list[bytes] = []
+
+    # -- reading ------------------------------------------------------------------------
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the file against other threads and processes, in step with what they wrote."""
+        with self._mutex:
+            if self._depth:
+                yield
+                return
+            make_folder(self.path.parent)
+            with file_lock(self._lock_path):
+                self._depth += 1
+                try:
+                    self._keep_in_step()
+                    yield
+                finally:
+                    self._depth -= 1
+
+    def all_entries(self) -> list[Entry]:
+        """Return the entries in order, those that wait for the disk last."""
+        with self._mutex:
+            return self.entries + self.unsaved
+
+    def load(self) -> None:
+        """Read the file if there is one; damage is put aside and never overwritten.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses to be written where damage must be put aside; what
+            could be read is then in memory all the same.
+        """
+        with self._mutex:
+            if not self.path.exists():
+                return
+            self.damaged = self._count_damaged()
+            try:
+                with self.locked():
+                    pass
+            except OSError:
+                if self._descriptor < 0:
+                    self._read_only()
+                raise
+
+    def _read_only(self) -> None:
+        with suppress(OSError):
+            self.entries = Reading(self.path.read_bytes(), self._hallmark).entries
+            self._stale = True
+
+    def _keep_in_step(self) -> None:
+        try:
+            stat = self.path.stat()
+        except FileNotFoundError:
+            self._begin()
+            return
+        same = self._descriptor >= 0 and os.fstat(self._descriptor).st_ino == stat.st_ino
+        if not same or stat.st_size != self._size:
+            self._read()
+        elif self._stale:
+            self._rewrite()
+
+    def _begin(self) -> None:
+        if self._descriptor >= 0 and self.entries:
+            log.warning("%s was taken away with %d entries in it.", self.path, len(self.entries))
+        self.entries, self._gone, self._stale = [], [], False
+        self._close()
+
+    def _read(self) -> None:
+        self._close()
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            data = _read_all(descriptor)
+            os.fchmod(descriptor, PRIVATE)
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._descriptor, self._size = descriptor, len(data)
+        reading = Reading(data, self._hallmark)
+        self._take(reading.entries)
+        self._stale = not reading.sound or bool(self._gone)
+        self._unkept = reading.damaged
+        if self._stale:
+            self._rewrite()
+
+    def _take(self, found: list[Entry]) -> None:
+        """Take over what was read, less what was removed while the disk refused to know it."""
+        for line in self._gone:
+            if gone := next((entry for entry in found if entry.line == line), None):
+                found.remove(gone)
+        before = {entry.line: entry for entry in self.entries}
+        for entry in found:
+            if known := before.get(entry.line):
+                entry.failures, entry.refusals = known.failures, known.refusals
+                entry.in_flight = known.in_flight
+        self.entries = found
+
+    def _keep_damage(self) -> None:
+        if not self._unkept:
+            return
+        for piece in self._unkept:
+            name = f"{self.path.name}.damaged-{sha256(piece).hexdigest()[:12]}"
+            replace_file(self.path.with_name(name), piece)
+        log.error(
+            "%s was damaged: %d entries are whole and kept, %d damaged pieces are put aside "
+            "beside it as %s.damaged-…",
+            self.path,
+            len(self.entries),
+            len(self._unkept),
+            self.path.name,
+        )
+        self._unkept = []
+        self.damaged = self._count_damaged()
+
+    def _count_damaged(self) -> int:
+        with suppress(OSError):
+            return sum(1 for _ in self.path.parent.glob(f"{self.path.name}.damaged-*"))
+        return 0
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor, self._size = -1, 0
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._mutex:
+            self._close()
+
+    # -- writing ------------------------------------------------------------------------
+
+    def append(self, line: bytes) -> Entry:
+        """Add an entry: durable on return, or in memory with the disk's error raised.
+
+        Parameters
+        ----------
+        line : bytes
+            Canonical JSON of the entry.
+
+        Returns
+        -------
+        Entry
+            The new last entry.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses; the entry is then among ``unsaved``.
+        """
+        with self._mutex:
+            entry = Entry(line)
+            self.unsaved.append(entry)
+            self.save()
+            return entry
+
+    def save(self) -> None:
+        """Write what waits in memory; raises OSError if the disk still refuses."""
+        with self._mutex:
+            if not self.unsaved and not self._stale:
+                return
+            with self.locked():
+                while self.unsaved:
+                    self._write_at_tail(self.unsaved[0])
+                    self.entries.append(self.unsaved.pop(0))
+
+    def remove(self, entry: Entry) -> None:
+        """Take an entry out; raises OSError if only memory could be told.
+
+        Parameters
+        ----------
+        entry : Entry
+            One of this file's entries; one that is gone already is passed over.
+        """
+        with self._mutex:
+            if entry in self.unsaved:
+                self.unsaved.remove(entry)
+                return
+            with self._even_if_disk_fails(entry), self.locked():
+                current = self._current(entry)
+                if current is not None:
+                    self._blank(current)
+
+    @contextmanager
+    def _even_if_disk_fails(self, entry: Entry) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            if entry in self.entries:
+                self.entries.remove(entry)
+                self._gone.append(entry.line)
+            self._stale = True
+            raise
+
+    def _current(self, entry: Entry) -> Entry | None:
+        """Find an entry after the file may have been read again: then it is another object."""
+        if entry in self.entries:
+            return entry
+        return next((e for e in self.entries if e.line == entry.line), None)
+
+    def sync(self) -> None:
+        """Make removals durable."""
+        with self._mutex:
+            if self._descriptor >= 0:
+                os.fdatasync(self._descriptor)
+
+    def _write_at_tail(self, entry: Entry) -> None:
+        if self._descriptor < 0:
+            self._create()
+        tail = self.entries[-1].end if self.entries else len(_OPEN)
+        before = b",\n" if self.entries else b"\n"
+        core = before + entry.line + seal(entry.line)
+        spaces = b" " * (self._size - tail - len(core) - len(_CLOSE))
+        data = core + spaces + _CLOSE
+        try:
+            write_all(self._descriptor, data, tail)
+            os.fdatasync(self._descriptor)
+        except OSError:
+            self._restore_tail(tail)
+            raise
+        entry.start, entry.end = tail + len(before), tail + len(core)
+        self._size = tail + len(data)
+
+    def _restore_tail(self, tail: int) -> None:
+        self._stale = True
+        with suppress(OSError):
+            write_all(self._descriptor, _CLOSE, tail)
+            os.ftruncate(self._descriptor, tail + len(_CLOSE))
+            self._size = tail + len(_CLOSE)
+
+    def _create(self) -> None:
+        replace_file(self.path, _EMPTY)
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        self._size = len(_EMPTY)
+
+    def _blank(self, entry: Entry) -> None:
+        place = self.entries.index(entry)
+        if place < len(self.entries) - 1:
+            start, end = entry.start, entry.end + 1  # with the comma behind it
+        else:
+            start = self.entries[place - 1].end if place else len(_OPEN)  # from the comma before it
+            end = entry.end
+        write_all(self._descriptor, b" " * (end - start), start)
+        del self.entries[place]
+        self._tidy()
+
+    def _tidy(self) -> None:
+        if not self.entries and self._size > len(_EMPTY):
+            write_all(self._descriptor, _EMPTY, 0)
+            os.ftruncate(self._descriptor, len(_EMPTY))
+            self._size = len(_EMPTY)
+            return
+        live = sum(len(entry.line) for entry in self.entries)
+        if self._size > 2 * live + _SPARE_BYTES:
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        """Write the file anew from memory, in place of the old one."""
+        self._keep_damage()
+        lines = [entry.line + seal(entry.line) for entry in self.entries]
+        replace_file(self.path, _OPEN + b",".join(b"\n" + line for line in lines) + _CLOSE)
+        at = len(_OPEN)
+        for entry, line in zip(self.entries, lines, strict=True):
+            entry.start, entry.end = at + 1, at + 1 + len(line)
+            at = entry.end + 1
+        self._close()
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        self._size = os.fstat(self._descriptor).st_size
+        self._stale, self._gone = False, []
+
+
+def _read_all(descriptor: int) -> bytes:
+    parts = []
+    while part := os.read(descriptor, 1 << 20):
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,213 @@
+"""What comes down: the night's plan and the interrupts, each handed over as promised."""
+
+import logging
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from threading import Event
+from typing import Any
+
+from boundless_skies.wire.paths import INTERRUPTS, PLAN, interrupt_ack
+from cloud_communicator.board import StatusBoard
+from cloud_communicator.client import CloudClient
+from cloud_communicator.errors import BadReply, CloudRefused, LinkFailure
+from cloud_communicator.journal import InterruptJournal, State
+
+log = logging.getLogger("cloud_communicator")
+
+
+def call_back(name: str, callback: Callable[..., Any], *args: Any) -> tuple[bool, Any]:
+    """Call the program around the link; nothing that it raises ends a thread of ours.
+
+    Parameters
+    ----------
+    name : str
+        The callback's name, for the log.
+    callback : callable
+        What to call.
+    *args : Any
+        Its arguments.
+
+    Returns
+    -------
+    tuple of bool and Any
+        Whether it returned, and what.
+    """
+    try:
+        return True, callback(*args)
+    except BaseException:  # SystemExit out of a callback must not end the link either
+        log.exception("The callback %s failed.", name)
+        return False, None
+
+
+class PlanPoller:
+    """Fetches the plan and hands each new one over, until the callback has returned.
+
+    Parameters
+    ----------
+    client : CloudClient
+        Makes the calls.
+    board : StatusBoard
+        Shows the plan's id and length, and errors.
+    on_plan : callable or None
+        Takes the plan's items.
+    """
+
+    def __init__(
+        self, client: CloudClient, board: StatusBoard, on_plan: Callable[[list[Any]], Any] | None
+    ) -> None:
+        self._client = client
+        self._board = board
+        self._on_plan = on_plan
+        self._seen: str | None = None
+
+    def poll(self, stop: Event) -> None:
+        """Fetch the plan once; raises LinkFailure."""
+        reply = self._client.get(PLAN, "plan", stop)
+        plan = reply.get("plan") if isinstance(reply, dict) else _bad("plan", reply)
+        if plan is None:
+            return
+        plan_id, items = self._read(plan)
+        if plan_id == self._seen:
+            return
+        whole = [item for item in items if isinstance(item, dict)]
+        self._board.put(last_plan_id=plan_id, plan_items=len(whole))
+        returned = self._on_plan is None or call_back("on_plan", self._on_plan, whole)[0]
+        if returned:
+            self._seen = plan_id
+        if len(whole) < len(items):
+            raise BadReply(f"plan {plan_id}: {len(items) - len(whole)} items are no objects.")
+        if not returned:
+            raise LinkFailure(
+                f"on_plan failed for plan {plan_id}; it is offered again (see the log)."
+            )
+
+    @staticmethod
+    def _read(plan: Any) -> tuple[str, list[Any]]:
+        if not isinstance(plan, dict):
+            _bad("plan", plan)
+        plan_id, items = plan.get("plan_id"), plan.get("items")
+        if isinstance(plan_id, bool) or not isinstance(plan_id, str | int) or plan_id == "":
+            raise BadReply(f"The cloud's plan has no usable plan_id ({plan_id!r:.40}).")
+        if not isinstance(items, list):
+            raise BadReply(f"The items of plan {plan_id!r:.40} are no list.")
+        return str(plan_id), items
+
+
+class InterruptPoller:
+    """Fetches interrupts; each is done once, and acknowledged until the cloud knows.
+
+    Parameters
+    ----------
+    client : CloudClient
+        Makes the calls.
+    board : StatusBoard
+        Shows what is not acknowledged, and errors.
+    journal : InterruptJournal
+        Remembers each step.
+    on_interrupt : callable or None
+        Takes the interrupt; without it none is acknowledged.
+    scope : callable
+        Names the cloud and node that ids belong to.
+    """
+
+    def __init__(
+        self,
+        client: CloudClient,
+        board: StatusBoard,
+        journal: InterruptJournal,
+        on_interrupt: Callable[[dict[str, Any]], Any] | None,
+        scope: Callable[[], str],
+    ) -> None:
+        self._client = client
+        self._board = board
+        self._journal = journal
+        self._on_interrupt = on_interrupt
+        self._scope = scope
+
+    def poll(self, stop: Event) -> None:
+        """Acknowledge what is due, fetch the list once, hand over; raises LinkFailure."""
+        scope = self._scope()
+        late = set(self._journal.unacked(scope))
+        failure = self._ack_all(late, scope, stop)
+        for interrupt in self._fetch(stop):
+            if stop.is_set():
+                return
+            key = str(interrupt["id"])
+            if self._take(interrupt, key, scope) and key not in late:
+                failure = self._ack_all([key], scope, stop) or failure
+        self._board.put(interrupts_unacked=len(self._journal.unacked(scope)))
+        if failure is not None:
+            raise failure
+
+    def _fetch(self, stop: Event) -> list[dict[str, Any]]:
+        reply = self._client.get(INTERRUPTS, "interrupts", stop)
+        found = reply.get("interrupts") if isinstance(reply, dict) else None
+        if not isinstance(found, list):
+            _bad("interrupts", reply)
+        usable = [item for item in found or [] if _has_id(item)]
+        if len(usable) < len(found or []):
+            self._board.failed("interrupt ids", "Some of the cloud's interrupts have no id.")
+        else:
+            self._board.cleared("interrupt ids")
+        return usable
+
+    def _take(self, interrupt: dict[str, Any], key: str, scope: str) -> bool:
+        """Hand one interrupt over if that is due; tells whether an ack is due."""
+        state = self._journal.state(scope, key)
+        if state in (State.DONE, State.ACKED):
+            return not interrupt.get("acked")
+        if interrupt.get("acked") or self._on_interrupt is None:
+            return False
+        if self._journal.was_cut_down(scope, key):
+            interrupt = {**interrupt, "redelivered": True}
+        if state is None:
+            self._step(scope, key, State.RECEIVED)
+        self._step(scope, key, State.STARTED)
+        returned, _ = call_back("on_interrupt", self._on_interrupt, interrupt)
+        self._step(scope, key, State.DONE if returned else State.RAISED)
+        if returned:
+            self._board.cleared("on_interrupt")
+        else:
+            self._board.failed(
+                "on_interrupt", f"on_interrupt failed for {key}; it is offered again (see the log)."
+            )
+        return returned
+
+    def _ack_all(self, keys: Iterable[str], scope: str, stop: Event) -> LinkFailure | None:
+        """Acknowledge each; one that fails is due again at the next poll."""
+        failure = None
+        for key in keys:
+            try:
+                self._client.post(interrupt_ack(key), "interrupt ack", b"{}", cancel=stop)
+            except CloudRefused as refusal:
+                if refusal.status != HTTPStatus.NOT_FOUND:
+                    failure = refusal
+                    continue
+            except LinkFailure as error:
+                return error
+            self._step(scope, key, State.ACKED)
+        return failure
+
+    def _step(self, scope: str, key: str, state: State) -> None:
+        try:
+            self._journal.step(scope, key, state)
+        except OSError as error:
+            self._board.failed(
+                "journal",
+                f"Interrupt {key} could not be journalled as {state} ({error.strerror or error}); "
+                "after a restart it may be offered again.",
+            )
+        else:
+            self._board.cleared("journal")
+
+
+def _has_id(item: Any) -> bool:
+    found = item.get("id") if isinstance(item, dict) else None
+    usable = isinstance(found, int | str) and not isinstance(found, bool)
+    return usable and str(found).replace("-", "").replace("_", "").isalnum()
+
+
+def _bad(what: str, reply: Any) -> Any:
+    raise BadReply(
+        f"The cloud's answer about the {what} is a {type(reply).__name__}, not its form."
+    )

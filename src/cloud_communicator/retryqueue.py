@@ -1,0 +1,213 @@
+"""The books of what was accepted and not yet delivered: queued, evicted, rejected, dropped."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from boundless_skies.wire import canonical_json, idempotency_key
+from boundless_skies.wire.limits import BATCH_MAX_ITEMS
+from cloud_communicator.arrayfile import ArrayFile, Entry
+from cloud_communicator.disk import Ledger
+
+log = logging.getLogger("cloud_communicator")
+
+QUEUE_NAME = "cloud_upload_queue.json"
+EVICTED_NAME = "cloud_upload_evicted.jsonl"
+REJECTED_NAME = "cloud_upload_rejected.jsonl"
+DROPPED_NAME = "cloud_upload_dropped.jsonl"
+CAP = BATCH_MAX_ITEMS
+REFUSALS_UNTIL_REJECTED = 3
+
+
+def utc_now() -> str:
+    """Return the time as ISO 8601 with Z."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class RetryQueue:
+    """Measurements that wait for the cloud, and the files that they can leave to.
+
+    An entry leaves the queue by delivery, or into one of three ledgers: evicted
+    (over the cap), rejected (refused for good), dropped (by hand). It is in the
+    ledger, durably, before it is out of the queue.
+
+    Parameters
+    ----------
+    folder : Path
+        The link's data folder.
+    cap : int
+        Most entries in the queue.
+    now : callable
+        Gives the time as ISO text, for the ledgers.
+    """
+
+    def __init__(self, folder: Path, cap: int = CAP, now: Callable[[], str] = utc_now) -> None:
+        self.file = ArrayFile(folder / QUEUE_NAME, hallmark="measurement")
+        self.evicted = Ledger(folder / EVICTED_NAME)
+        self.rejected = Ledger(folder / REJECTED_NAME)
+        self.dropped = Ledger(folder / DROPPED_NAME)
+        self._cap = cap
+        self._now = now
+
+    def __len__(self) -> int:
+        return len(self.file.entries) + len(self.file.unsaved)
+
+    @property
+    def unsaved(self) -> int:
+        """How many entries wait for the disk."""
+        return len(self.file.unsaved)
+
+    def load(self) -> None:
+        """Read what an earlier run left, and finish a move that it was killed in.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses to be written; what could be read is in memory.
+        """
+        self.file.load()
+        waiting = {entry.line for entry in self.file.entries}
+        for ledger in (self.evicted, self.rejected, self.dropped) if waiting else ():
+            self._finish_move(ledger, waiting)
+
+    def _finish_move(self, ledger: Ledger, waiting: set[bytes]) -> None:
+        """Where a kill left an entry in the queue and in a ledger, the queue has it."""
+        records = ledger.records()
+        elsewhere = [record for record in records if _line_of(record) not in waiting]
+        if len(elsewhere) < len(records):
+            ledger.keep_only(elsewhere)
+
+    def entries(self) -> list[Entry]:
+        """Return all entries, oldest first."""
+        return self.file.all_entries()
+
+    def put(self, line: bytes) -> Entry:
+        """Accept a payload; durable on return, over the cap the oldest is evicted.
+
+        Parameters
+        ----------
+        line : bytes
+            Canonical JSON of the payload.
+
+        Returns
+        -------
+        Entry
+            The entry, which waits in memory where the disk refused.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses; the entry is in memory and `save` writes it later.
+        """
+        entry = self.file.append(line)
+        self._evict()
+        return entry
+
+    def save(self) -> None:
+        """Write what waits in memory; raises OSError if the disk still refuses."""
+        if self.file.unsaved:
+            self.file.save()
+            self._evict()
+
+    def _evict(self) -> None:
+        if len(self.file.entries) <= self._cap:
+            return
+        with self.file.locked():
+            while len(self.file.entries) > self._cap:
+                oldest = next((e for e in self.file.entries if not e.in_flight), None)
+                if oldest is None:
+                    return
+                self._move(oldest, self.evicted, {"why": f"over the cap of {self._cap}"})
+                log.warning(
+                    "The retry queue is over its cap of %d; the oldest entry went to %s. "
+                    "Bring it back with: boundless queue replay",
+                    self._cap,
+                    EVICTED_NAME,
+                )
+
+    def delivered(self, entry: Entry) -> None:
+        """Take out an entry that the cloud has; raises OSError if the disk refuses."""
+        self.file.remove(entry)
+
+    def refused(self, entry: Entry, status: int, reply: str) -> bool:
+        """Count a refusal for good; the third moves the entry to the rejected ones.
+
+        Parameters
+        ----------
+        entry : Entry
+            What was refused.
+        status : int
+            HTTP status.
+        reply : str
+            The cloud's answer.
+
+        Returns
+        -------
+        bool
+            Whether the entry was moved.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses; the entry then stays.
+        """
+        entry.refusals += 1
+        if entry.refusals < REFUSALS_UNTIL_REJECTED:
+            return False
+        why = {"why": "refused by the cloud", "status": status, "reply": reply}
+        with self.file.locked():
+            self._move(entry, self.rejected, why)
+            self.file.sync()
+        return True
+
+    def drop(self, entry: Entry) -> None:
+        """Take an entry out by hand; it goes to the dropped ones."""
+        with self.file.locked():
+            self._move(entry, self.dropped, {"why": "dropped by hand"})
+            self.file.sync()
+
+    def _move(self, entry: Entry, ledger: Ledger, why: dict[str, Any]) -> None:
+        ledger.append({"at": self._now(), **why, "payload": entry.payload()})
+        self.file.remove(entry)
+
+    def replay(self, ledger: Ledger, chosen: Callable[[dict[str, Any]], bool]) -> int:
+        """Bring records of a ledger back into the queue, as far as it has room.
+
+        Parameters
+        ----------
+        ledger : Ledger
+            Evicted, rejected or dropped.
+        chosen : callable
+            Which records (each a dict with its ``payload``).
+
+        Returns
+        -------
+        int
+            How many came back.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses; a record is always in one of the two files.
+        """
+        with self.file.locked():
+            records = ledger.records()
+            room = self._cap - len(self.file.entries)
+            waiting = {entry.line for entry in self.file.entries}
+            back = [r for r in records if chosen(r) and "payload" in r][: max(room, 0)]
+            for record in back:
+                if (line := _line_of(record)) not in waiting:
+                    self.file.append(line)
+            ledger.keep_only([r for r in records if not any(r is b for b in back)])
+        return len(back)
+
+
+def _line_of(record: dict[str, Any]) -> bytes:
+    return canonical_json(record.get("payload"))
+
+
+def key_of(entry: Entry) -> str:
+    """Return the ``Idempotency-Key`` of an entry."""
+    return idempotency_key(entry.line)
