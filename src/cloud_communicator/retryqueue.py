@@ -68,9 +68,11 @@ class RetryQueue:
             If the disk refuses to be written; what could be read is in memory.
         """
         self.file.load()
-        waiting = {entry.line for entry in self.file.entries}
-        for ledger in (self.evicted, self.rejected, self.dropped) if waiting else ():
-            self._finish_move(ledger, waiting)
+        if self.file.entries:
+            with self.file.locked():  # not while another process is in the middle of a move
+                waiting = {entry.line for entry in self.file.entries}
+                for ledger in (self.evicted, self.rejected, self.dropped):
+                    self._finish_move(ledger, waiting)
 
     def _finish_move(self, ledger: Ledger, waiting: set[bytes]) -> None:
         """Where a kill left an entry in the queue and in a ledger, the queue has it."""
@@ -122,7 +124,7 @@ class RetryQueue:
                 self._move(oldest, self.evicted, {"why": f"over the cap of {self._cap}"})
                 log.warning(
                     "The retry queue is over its cap of %d; the oldest entry went to %s. "
-                    "Bring it back with: boundless queue replay",
+                    "Bring it back with: boundless queue replay --evicted",
                     self._cap,
                     EVICTED_NAME,
                 )
