@@ -1,0 +1,281 @@
+"""``boundless node``: make a config, run a node, see how it does, measure frames."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from boundless_skies.node.config import DEFAULT_PATH, ConfigFileError, defaults, load_config
+from boundless_skies.node.config_text import annotated_yaml
+from boundless_skies.node.errors import NodeError
+from boundless_skies.node.storage.data_folder import FolderLock, make_data_folder, node_runs
+from boundless_skies.node.storage.status_file import read_status
+from cloud_communicator import LinkError
+
+EXIT_TROUBLE = 1
+EXIT_USAGE = 2
+EXIT_NOT_RUNNING = 3
+
+STALE_S = 60.0
+"""A running node's status is rewritten far more often than this (s)."""
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=DEFAULT_PATH,
+    show_default=True,
+    help="The node's config file.",
+)
+
+
+@contextlib.contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Turn what an owner can set right into one line each and exit code 2."""
+    try:
+        yield
+    except ConfigFileError as error:
+        for problem in error.problems:
+            click.echo(f"Error: {problem}", err=True)
+    except (NodeError, LinkError) as error:
+        click.echo(f"Error: {error}", err=True)
+    else:
+        return
+    sys.exit(EXIT_USAGE)
+
+
+@click.group()
+def node() -> None:
+    r"""Run a telescope's node, or measure frames.
+
+    \b
+    Start with:   boundless node init
+    then:         boundless node run
+    """
+
+
+@node.command()
+@config_option
+@click.option("--force", is_flag=True, help="Replace a file that is there (kept as *.old).")
+def init(config_path: Path, force: bool) -> None:
+    """Write a config file with every setting explained.
+
+    On a terminal it asks for your name, place and folder; elsewhere it writes the defaults.
+    """
+    if config_path.exists() and not force:
+        click.echo(
+            f"Error: {config_path} is there already and stays as it is. "
+            "To write a new one (the old is kept beside it), add --force.",
+            err=True,
+        )
+        sys.exit(EXIT_USAGE)
+    answers = _ask() if sys.stdin.isatty() and sys.stdout.isatty() else {}
+    try:
+        _write_private(config_path, annotated_yaml(answers))
+    except OSError as error:
+        click.echo(f"Error: {config_path} cannot be written: {error.strerror}.", err=True)
+        sys.exit(EXIT_USAGE)
+    option = "" if config_path == DEFAULT_PATH else f" --config {config_path}"
+    click.echo(f"Wrote {config_path}. Look through it, then: boundless node run{option}")
+
+
+def _ask() -> dict[str, Any]:
+    """Ask what no default can know; return answers by the keys' paths."""
+    click.echo("A few questions; Enter takes what stands in brackets. All can be changed later.\n")
+    degrees: Callable[[float], click.FloatRange] = lambda most: click.FloatRange(-most, most)  # noqa: E731
+    answers: dict[str, Any] = {
+        "observatory.observer": click.prompt("Your name", default="", show_default=False),
+        "photometry.node_id": click.prompt("A short name for this telescope", _host_name()),
+        "observatory.telescope": click.prompt("Make and model", "ZWO Seestar S50"),
+        "observatory.latitude": click.prompt(
+            "Latitude in degrees, north positive (Berlin: 52.52)", type=degrees(90)
+        ),
+        "observatory.longitude": click.prompt(
+            "Longitude in degrees, east positive (Berlin: 13.40)", type=degrees(180)
+        ),
+        "observatory.elevation": click.prompt("Height above the sea in metres", 0.0),
+        "image_watcher.watch_path": click.prompt("Folder with the telescope's frames", "frames"),
+        "cloud.url": click.prompt(
+            "Address of the network's cloud (empty: none yet)", default="", show_default=False
+        ),
+    }
+    return answers | {"cloud.enabled": bool(answers["cloud.url"])}
+
+
+def _host_name() -> str:
+    name = socket.gethostname().partition(".")[0]
+    kept = "".join(char for char in name if char.isascii() and (char.isalnum() or char in "-_"))
+    return kept[:64] or "node_001"
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner reads; one that is there moves to ``*.old``."""
+    if path.exists():
+        path.replace(path.with_name(path.name + ".old"))
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(file, "w", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+@node.command()
+@config_option
+def run(config_path: Path) -> None:
+    """Watch the folder, measure each finished frame, and hand it to the network.
+
+    Ends at once with Ctrl-C or SIGTERM; nothing is lost. Exit code 2 where the config or the data
+    folder must be set right first.
+    """
+    # Imported here: the other commands should not wait for it.
+    from boundless_skies.node.factory import build_program, check_ready  # noqa: PLC0415
+    from boundless_skies.node.terminal import shown_on  # noqa: PLC0415
+
+    with _told_plainly():
+        config = load_config(config_path)
+        check_ready(config, config_path)
+        folder = make_data_folder(Path(config["cloud"]["data_dir"]))
+        stop = _stop_at_signals()
+        with FolderLock(folder):
+            program = build_program(config, folder)
+            with shown_on(Console(stderr=True)) as on_tick:
+                program.run(stop, on_tick)
+
+
+def _stop_at_signals() -> threading.Event:
+    """Return an event that SIGINT and SIGTERM set; a second one ends the program at once."""
+    stop = threading.Event()
+
+    def take(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    signal.signal(signal.SIGINT, take)
+    signal.signal(signal.SIGTERM, take)
+    return stop
+
+
+@node.command()
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print the whole status as JSON.")
+def status(config_path: Path, as_json: bool) -> None:
+    r"""Show how the running node does.
+
+    \b
+    Exit code 0   it runs, and the cloud answers (or is switched off)
+              1   it runs, but something is wrong
+              2   the config must be set right first
+              3   it does not run
+    """
+    with _told_plainly():
+        config = load_config(config_path)
+    folder = Path(config["cloud"]["data_dir"]).expanduser().absolute()
+    told, runs = read_status(folder), node_runs(folder)
+    age_s = _age_s(told)
+    if as_json:
+        click.echo(json.dumps((told or {}) | {"running": runs, "age_s": age_s}, indent=2))
+    else:
+        _show_status(told, folder, runs=runs, age_s=age_s)
+    sys.exit(_exit_code(told, runs=runs, age_s=age_s))
+
+
+def _age_s(told: dict[str, Any] | None) -> float | None:
+    try:
+        written = datetime.fromisoformat(str((told or {})["written_at"]))
+    except (KeyError, ValueError):
+        return None
+    return (datetime.now(UTC) - written).total_seconds()
+
+
+def _show_status(
+    told: dict[str, Any] | None, folder: Path, *, runs: bool, age_s: float | None
+) -> None:
+    from boundless_skies.node.terminal import status_table  # noqa: PLC0415 - brings rich's Live
+
+    console = Console()
+    if told is not None:
+        console.print(status_table(told, runs=runs, age_s=age_s))
+    if not runs:
+        never = "" if told is not None else f" None has ever run with the data folder {folder}."
+        console.print(f"No node runs.{never} Start it with: boundless node run", soft_wrap=True)
+    elif told is None or _stale(age_s):
+        console.print(
+            f"A node runs, but it has not told its status for {age_s or 0:.0f} s. If that lasts, "
+            "stop it and start it again; nothing is lost by it.",
+            soft_wrap=True,
+        )
+
+
+def _stale(age_s: float | None) -> bool:
+    return age_s is None or age_s > STALE_S
+
+
+def _exit_code(told: dict[str, Any] | None, *, runs: bool, age_s: float | None) -> int:
+    if not runs:
+        return EXIT_NOT_RUNNING
+    link = (told or {}).get("link") or {}
+    bad = _stale(age_s) or link.get("error") or link.get("last_heartbeat_ok") is False
+    return EXIT_TROUBLE if bad else 0
+
+
+@node.command()
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="FILES…"
+)
+@click.option("--target", default=None, help="Name of the star; else the config's or the frame's.")
+@click.option("--ra", "ra_deg", type=click.FloatRange(0, 360), help="Its right ascension, degrees.")
+@click.option("--dec", "dec_deg", type=click.FloatRange(-90, 90), help="Its declination, degrees.")
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help=f"The node's config file; {DEFAULT_PATH} where there is one.",
+)
+@click.option("--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Table.")
+@click.option("--json", "as_json", is_flag=True, help="Print the measurements as JSON.")
+def measure(
+    files: tuple[Path, ...],
+    target: str | None,
+    ra_deg: float | None,
+    dec_deg: float | None,
+    config_path: Path | None,
+    csv_path: Path | None,
+    as_json: bool,
+) -> None:
+    r"""Measure frames here and now, without a cloud.
+
+    FILES are FITS files, or folders of them.
+
+    \b
+    Exit code 0   all were measured
+              1   some were not; a line says why for each
+              2   nothing could be tried
+    """
+    from boundless_skies.node.measure_cli import measure_files  # noqa: PLC0415 - heavy libraries
+
+    if (ra_deg is None) != (dec_deg is None):
+        raise click.UsageError("--ra and --dec go together: give both, in degrees (J2000).")
+    with _told_plainly():
+        config = _config_or_defaults(config_path)
+    chosen = {"name": target, "ra_deg": ra_deg, "dec_deg": dec_deg}
+    if ra_deg is not None:  # a position of one star must not keep the config's name of another
+        config["photometry"]["target"]["name"] = ""
+    config["photometry"]["target"] |= {
+        name: value for name, value in chosen.items() if value is not None
+    }
+    sys.exit(measure_files(files, config, csv_path=csv_path, as_json=as_json))
+
+
+def _config_or_defaults(path: Path | None) -> dict[str, Any]:
+    if path is None and not DEFAULT_PATH.exists():
+        return defaults()
+    return load_config(path or DEFAULT_PATH)

@@ -1,0 +1,1 @@
+"""What the node does: watch a folder, measure, hand over, tell."""

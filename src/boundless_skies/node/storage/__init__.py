@@ -1,0 +1,1 @@
+"""What the node keeps on disk: its ledger of frames, its status, its lock."""
