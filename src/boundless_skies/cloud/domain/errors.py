@@ -1,0 +1,62 @@
+"""The cloud's errors: one base, two families.
+
+::
+
+    CloudError
+    ├── Refusal               the rules said no
+    │   ├── InvalidInput      a value is missing, of the wrong type or out of its range
+    │   ├── InvalidCredentials  a node's or the operator's key is wrong
+    │   ├── UnknownObject     no such node, plan, interrupt
+    │   ├── KeyReused         an idempotency key came back with another content
+    │   ├── TooLarge          more bytes or items than the limit
+    │   └── UnsupportedForm   a media type or an encoding that is not spoken here
+    └── Unavailable           the call did not get through; trying again later is right
+"""
+
+
+class CloudError(Exception):
+    """Base of everything that the cloud raises on purpose."""
+
+
+class Refusal(CloudError):  # noqa: N818 - named after what happened
+    """The rules said no; the same request will be refused again."""
+
+
+class InvalidInput(Refusal):
+    """A value is missing, of the wrong type, or out of its range."""
+
+
+class InvalidCredentials(Refusal):
+    """A node's or the operator's key is wrong."""
+
+
+class UnknownObject(Refusal):
+    """There is no such node, plan or interrupt."""
+
+
+class KeyReused(Refusal):
+    """An idempotency key came back with another content."""
+
+
+class TooLarge(Refusal):
+    """The request holds more bytes or items than the limit."""
+
+
+class UnsupportedForm(Refusal):
+    """The request comes in a media type or an encoding that is not spoken here."""
+
+
+class Unavailable(CloudError):  # noqa: N818 - named after what happened
+    """The cloud cannot take the request now; it may be sent again.
+
+    Parameters
+    ----------
+    message : str
+        What failed.
+    retry_after_s : int
+        When to try again, in seconds.
+    """
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

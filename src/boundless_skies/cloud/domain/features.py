@@ -1,0 +1,3 @@
+"""What this cloud can do beyond the core contract; a node uses only what is named here."""
+
+FEATURES = ["measurements.batch", "plan.events"]

@@ -1,0 +1,135 @@
+"""The calls of a node."""
+
+import hashlib
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.handlers import HTTPRouteHandler
+
+from boundless_skies.cloud.domain.errors import Refusal, UnknownObject
+from boundless_skies.cloud.domain.nodes import Node
+from boundless_skies.cloud.handlers.body import BATCH_MAX_BYTES, read_json
+from boundless_skies.cloud.handlers.context import CloudRequest
+from boundless_skies.cloud.handlers.errors import answer_refused_measurement
+from boundless_skies.cloud.handlers.upload import Upload
+from boundless_skies.cloud.services.bundle import Services
+from boundless_skies.wire import paths
+from boundless_skies.wire.paths import IDEMPOTENCY_HEADER
+
+HTTP_OK = 200
+"""A node in the field takes only this one for success."""
+HTTP_NOT_MODIFIED = 304
+ID_MAX_DIGITS = 18
+PLAN_EVENTS = f"{paths.PLAN}/{{plan_id:str}}/events"
+INTERRUPT_EVENTS = f"{paths.INTERRUPTS}/{{interrupt_id:str}}/events"
+INTERRUPT_ACK = paths.interrupt_ack("{interrupt_id:str}")
+BATCH = f"{paths.MEASUREMENTS}/batch"
+
+
+@post(paths.REGISTER, status_code=HTTP_OK)
+async def register(request: CloudRequest, services: Services) -> dict[str, Any]:
+    """Give a node its identity; the key is told here and never again."""
+    return await services.nodes.register(await read_json(request))
+
+
+@post(paths.HEARTBEAT, status_code=HTTP_OK)
+async def heartbeat(request: CloudRequest, services: Services, node: Node) -> dict[str, Any]:
+    """Take a node's beat, with its local conditions."""
+    return await services.nodes.beat(node, await read_json(request))
+
+
+@get(paths.NODE_SELF)
+async def show_self(services: Services, node: Node) -> dict[str, Any]:
+    """Return the node's own entry, without its key."""
+    return services.nodes.describe(node)
+
+
+@get(paths.PLAN)
+async def show_plan(request: CloudRequest, services: Services, node: Node) -> Response[bytes]:
+    """Return the node's current plan; 304 where it is the one that ``If-None-Match`` names."""
+    content = msgspec.json.encode(await services.plans.current(node))
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {"ETag": etag}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(b"", status_code=HTTP_NOT_MODIFIED, headers=headers)
+    return Response(content, media_type="application/json", headers=headers)
+
+
+@post(PLAN_EVENTS, status_code=HTTP_OK)
+async def record_plan_events(
+    request: CloudRequest, services: Services, node: Node, plan_id: str
+) -> dict[str, Any]:
+    """Take what became of a plan and its items, each event once by its ``event_id``."""
+    return await services.plans.record_events(node, plan_id, await read_json(request))
+
+
+@get(paths.INTERRUPTS)
+async def list_interrupts(services: Services, node: Node) -> dict[str, Any]:
+    """Return the interrupts that stand for this node."""
+    return await services.interrupts.list_for(node)
+
+
+@post(INTERRUPT_ACK, status_code=HTTP_OK)
+async def acknowledge_interrupt(
+    services: Services, node: Node, interrupt_id: str
+) -> dict[str, Any]:
+    """Keep that this node has done an interrupt."""
+    return await services.interrupts.acknowledge(node, _number(interrupt_id))
+
+
+@post(INTERRUPT_EVENTS, status_code=HTTP_OK)
+async def record_interrupt_events(
+    request: CloudRequest, services: Services, node: Node, interrupt_id: str
+) -> dict[str, Any]:
+    """Take what became of an interrupt, each event once by its ``event_id``."""
+    body = await read_json(request)
+    return await services.interrupts.record_events(node, _number(interrupt_id), body)
+
+
+@post(
+    paths.MEASUREMENTS,
+    status_code=HTTP_OK,
+    exception_handlers={Refusal: answer_refused_measurement},
+)
+async def submit_measurement(
+    request: CloudRequest, services: Services, node: Node
+) -> dict[str, Any]:
+    """Take one measurement; once this answers, it is on disk."""
+    key = request.headers.get(IDEMPOTENCY_HEADER)
+    return await services.measurements.submit(node, await read_json(request), key)
+
+
+@post(BATCH, status_code=HTTP_OK)
+async def submit_batch(request: CloudRequest, services: Services, node: Node) -> dict[str, Any]:
+    """Take up to 500 measurements, gzip welcome; one result per item, in order."""
+    return await services.measurements.submit_batch(node, await read_json(request, BATCH_MAX_BYTES))
+
+
+@post(paths.IMAGES, status_code=HTTP_OK)
+async def store_image(request: CloudRequest, services: Services, node: Node) -> dict[str, Any]:
+    """Take an image file in the multipart part ``file``."""
+    upload = Upload(request)
+    return {"ok": True, "stored": await services.images.store(node, upload)}
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= ID_MAX_DIGITS):
+        raise UnknownObject(f"There is no interrupt {text[:40]!r} for this node.")
+    return int(text)
+
+
+CALLS: list[HTTPRouteHandler] = [
+    register,
+    heartbeat,
+    show_self,
+    show_plan,
+    record_plan_events,
+    list_interrupts,
+    acknowledge_interrupt,
+    record_interrupt_events,
+    submit_measurement,
+    submit_batch,
+    store_image,
+]
+"""A node's calls; each that takes a ``node`` asks for its key."""

@@ -1,0 +1,1 @@
+"""What the cloud does for nodes, operators and the public."""

@@ -1,0 +1,94 @@
+"""Publishing plans, handing them out, and hearing what became of them."""
+
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+
+from boundless_skies.cloud.domain.errors import InvalidInput, UnknownObject
+from boundless_skies.cloud.domain.events import Event, read_events
+from boundless_skies.cloud.domain.nodes import Node
+from boundless_skies.cloud.domain.plans import PublishedPlan, read_plan
+from boundless_skies.cloud.domain.reading import json_object, shown
+from boundless_skies.cloud.domain.times import Clock
+from boundless_skies.cloud.storage import events, plans
+from boundless_skies.cloud.storage.database import Database
+
+
+class PlanService:
+    """Keeps each node's current plan.
+
+    Parameters
+    ----------
+    database : Database
+        Where plans are kept.
+    clock : Clock
+        The present instant.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def publish(self, node: Node, document: Any) -> PublishedPlan:
+        """Make a plan a node's current one.
+
+        Raises
+        ------
+        InvalidInput
+            If it is not in the form that nodes read, or its ``plan_id`` belongs
+            to another plan.
+        """
+        plan = read_plan(
+            document,
+            node_id=node.node_id,
+            utc_offset_hours=node.profile.utc_offset_hours,
+            now=self._clock(),
+        )
+        await self._database.write(partial(self._put, plan=plan))
+        return plan
+
+    async def current(self, node: Node) -> dict[str, Any]:
+        """Return a node's current plan as the wire has it."""
+        plan = await self._database.read(partial(plans.find_current, node_id=node.node_id))
+        if plan is None:
+            return {"plan": None, "message": "No plan has been published for this node yet."}
+        return {"plan": plan.to_wire()}
+
+    async def record_events(self, node: Node, plan_id: str, body: Any) -> dict[str, Any]:
+        """Keep what became of a plan and its items.
+
+        Raises
+        ------
+        InvalidInput
+            If an event is not in the form of the wire.
+        UnknownObject
+            If this node was never given such a plan.
+        """
+        new = read_events(json_object(body, "The body"))
+        await self._database.write(
+            partial(self._add_events, node_id=node.node_id, plan_id=plan_id, new=new)
+        )
+        return {"ok": True}
+
+    def _put(self, connection: Connection, *, plan: PublishedPlan) -> None:
+        now = self._clock()
+        held = plans.find(connection, plan.plan_id)
+        if held is None:
+            plans.add(connection, plan, now)
+        elif asdict(held) | {"generated_at": None} == asdict(plan) | {"generated_at": None}:
+            plans.make_current(connection, plan.plan_id, now)
+        else:
+            raise InvalidInput(
+                f"plan_id {plan.plan_id!r} was published before with another content. "
+                "Give the plan a new plan_id, or leave it out."
+            )
+
+    def _add_events(
+        self, connection: Connection, *, node_id: str, plan_id: str, new: list[Event]
+    ) -> None:
+        plan = plans.find(connection, plan_id)
+        if plan is None or plan.node_id != node_id:
+            raise UnknownObject(f"This node was never given a plan {shown(plan_id)}.")
+        events.add_all(connection, node_id, plan_id, new, self._clock())

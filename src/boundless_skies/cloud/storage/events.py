@@ -1,0 +1,35 @@
+"""Queries about what became of plans and interrupts."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from boundless_skies.cloud.domain.events import Event
+from boundless_skies.cloud.schema.tables import events
+
+
+def add_all(
+    connection: Connection, node_id: str, subject: str, new: list[Event], now: datetime
+) -> None:
+    """Add events; those that came before, by their ``event_id``, change nothing."""
+    by_id = {event.event_id: event for event in reversed(new)}
+    query = select(events.c.event_id).where(
+        events.c.node_id == node_id, events.c.event_id.in_(by_id)
+    )
+    known = set(connection.scalars(query))
+    rows = [
+        {
+            "node_id": node_id,
+            "event_id": event.event_id,
+            "subject": subject,
+            "item_id": event.item_id,
+            "state": event.state,
+            "reason": event.reason,
+            "happened_at": event.at,
+            "received_at": now,
+        }
+        for event_id, event in by_id.items()
+        if event_id not in known
+    ]
+    if rows:
+        connection.execute(insert(events), rows)

@@ -1,0 +1,70 @@
+"""Queries about plans."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from boundless_skies.cloud.domain.plans import PublishedPlan
+from boundless_skies.cloud.schema.tables import plans
+
+
+def add(connection: Connection, plan: PublishedPlan, now: datetime) -> None:
+    """Add a plan; it is its node's current one from now on."""
+    connection.execute(
+        insert(plans).values(
+            plan_id=plan.plan_id,
+            node_id=plan.node_id,
+            night=plan.night,
+            generated_at=plan.generated_at,
+            published_at=now,
+            items=plan.items,
+        )
+    )
+
+
+def find(connection: Connection, plan_id: str) -> PublishedPlan | None:
+    """Return a plan by its id."""
+    row = connection.execute(select(plans).where(plans.c.plan_id == plan_id)).first()
+    return None if row is None else _to_plan(row)
+
+
+def make_current(connection: Connection, plan_id: str, now: datetime) -> None:
+    """Make a plan that was published before its node's current one again."""
+    connection.execute(update(plans).where(plans.c.plan_id == plan_id).values(published_at=now))
+
+
+def find_current(connection: Connection, node_id: str) -> PublishedPlan | None:
+    """Return the plan that was published last for a node."""
+    query = (
+        select(plans)
+        .where(plans.c.node_id == node_id)
+        .order_by(plans.c.published_at.desc(), plans.c.plan_id)
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else _to_plan(row)
+
+
+def list_current(connection: Connection) -> dict[str, PublishedPlan]:
+    """Return every node's current plan, by ``node_id``."""
+    newest = (
+        select(plans.c.node_id, func.max(plans.c.published_at).label("published_at"))
+        .group_by(plans.c.node_id)
+        .subquery()
+    )
+    query = select(plans).join(
+        newest,
+        (plans.c.node_id == newest.c.node_id) & (plans.c.published_at == newest.c.published_at),
+    )
+    return {row.node_id: _to_plan(row) for row in connection.execute(query)}
+
+
+def _to_plan(row: Row[Any]) -> PublishedPlan:
+    return PublishedPlan(
+        plan_id=row.plan_id,
+        node_id=row.node_id,
+        night=row.night,
+        generated_at=row.generated_at,
+        items=row.items,
+    )

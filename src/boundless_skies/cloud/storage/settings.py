@@ -1,0 +1,16 @@
+"""What the cloud remembers about itself."""
+
+from sqlalchemy import Connection, insert, select
+
+from boundless_skies.cloud.schema.tables import settings
+
+
+def get(connection: Connection, name: str) -> str | None:
+    """Return a setting, None where it was never set."""
+    value: str | None = connection.scalar(select(settings.c.value).where(settings.c.name == name))
+    return value
+
+
+def add(connection: Connection, name: str, value: str) -> None:
+    """Set what was never set before."""
+    connection.execute(insert(settings).values(name=name, value=value))
