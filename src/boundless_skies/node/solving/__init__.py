@@ -1,0 +1,1 @@
+"""Where a frame points: plate solving, and the check that a solution is right."""
