@@ -35,7 +35,11 @@ def build_program(config: dict[str, Any], folder: Path) -> NodeProgram:
     """
     ledger = Ledger(folder / FILE_NAME)
     inbox = Inbox(ledger)
-    link = CloudCommunicator(config, on_plan=inbox.take_plan, on_interrupt=inbox.take_interrupt)
+
+    def conditions() -> dict[str, Any]:
+        return {"queued_uploads": link.status["queued_uploads"]}
+
+    link = CloudCommunicator(config, conditions, inbox.take_plan, inbox.take_interrupt)
     return NodeProgram(
         config=config,
         folder=folder,

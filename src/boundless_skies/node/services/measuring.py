@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
@@ -65,11 +66,19 @@ class MeasuringProcess:
         The whole config.
     limit_s : float
         Longest time that one frame may take (s).
+    work : callable, optional
+        What to do with a path and the config; importable, as the process finds it by its name.
     """
 
-    def __init__(self, config: dict[str, Any], limit_s: float = FRAME_LIMIT_S) -> None:
+    def __init__(
+        self,
+        config: dict[str, Any],
+        limit_s: float = FRAME_LIMIT_S,
+        work: Callable[[str, dict[str, Any]], Outcome] | None = None,
+    ) -> None:
         self._config = config
         self._limit_s = limit_s
+        self._work = work or measure_frame
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
 
@@ -121,7 +130,10 @@ class MeasuringProcess:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(theirs, self._config), name="boundless-measuring", daemon=True
+            target=_serve,
+            args=(theirs, self._work, self._config),
+            name="boundless-measuring",
+            daemon=True,
         )
         self._process.start()
         theirs.close()
@@ -137,13 +149,15 @@ class MeasuringProcess:
         return Refused(f"the measuring process ended over it (exit code {code}).")
 
 
-def _serve(pipe: Connection, config: dict[str, Any]) -> None:
+def _serve(
+    pipe: Connection, work: Callable[[str, dict[str, Any]], Outcome], config: dict[str, Any]
+) -> None:
     """Answer for one path after the other until the node is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(5)
     try:
         while True:
-            pipe.send(measure_frame(pipe.recv(), config))
+            pipe.send(work(pipe.recv(), config))
     except (EOFError, OSError):
         return
 

@@ -31,7 +31,7 @@ STATUS_PERIOD_S = 15.0
 _TICK_S = 0.5
 _PAUSE_AFTER_FAULT_S = 5.0
 _LEDGER_PAUSE_S = 30.0
-_STOP_LIMIT_S = 20.0
+_STOP_LIMIT_S = 3.0
 
 
 class Measuring(Protocol):

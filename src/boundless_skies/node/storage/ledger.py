@@ -91,7 +91,7 @@ class Ledger:
         try:
             self._base = self._open()
         except (OSError, sqlite3.OperationalError) as error:
-            raise LedgerError(f"{path} cannot be opened: {error}.") from None
+            raise LedgerError(f"{path} cannot be opened ({error}).") from None
         except sqlite3.DatabaseError:
             self.set_aside = self._move_away()
             self._base = self._open()
@@ -224,7 +224,7 @@ class Ledger:
                 return self._base.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise LedgerError(
-                f"{self._path} cannot be used: {error}. Is the disk full or read-only?"
+                f"{self._path} cannot be used ({error}). See whether its disk is full or read-only."
             ) from None
 
 
