@@ -8,20 +8,21 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloud_communicator.board import StatusBoard
 from cloud_communicator.errors import BadReply, CloudRefused
 from cloud_communicator.identity import Identity
 from cloud_communicator.rhythm import Pauses, retry_after_s
-from cloud_communicator.transport import Reply, Transport
+
+if TYPE_CHECKING:
+    from cloud_communicator.transport import Reply, Transport
 
 log = logging.getLogger("cloud_communicator")
 
 _SHOWN_CHARS = 300
 _HALF_A_SECOND = 0.5  # a Date header is cut to whole seconds; its middle is the best guess
-_JSON = {"Content-Type": "application/json", "Accept": "application/json"}
-_GET = {"Accept": "application/json"}
+_JSON = {"Content-Type": "application/json"}
 
 
 class CloudClient:
@@ -45,7 +46,7 @@ class CloudClient:
 
     def __init__(
         self,
-        transport: Transport,
+        transport: "Transport",
         identity: Identity,
         board: StatusBoard,
         pauses: Pauses,
@@ -58,12 +59,12 @@ class CloudClient:
         self._pauses = pauses
         self._timeout_s = timeout_s
         self._now = now
+        self._last_date: str | None = None
 
     def get(self, path: str, kind: str, cancel: Event | None = None) -> Any:
         """GET a path; returns its JSON, raises LinkFailure."""
-        headers = {**_GET, **self._identity.headers()}
         reply = self._transport.call(
-            "GET", path, headers=headers, timeout_s=self._timeout_s, cancel=cancel
+            "GET", path, headers=self._identity.headers(), timeout_s=self._timeout_s, cancel=cancel
         )
         return self._json(reply, kind)
 
@@ -133,7 +134,7 @@ class CloudClient:
         reply = self._transport.call(
             "POST",
             path,
-            headers={**_GET, **self._identity.headers(), **headers},
+            headers={**self._identity.headers(), **headers},
             body=body,
             timeout_s=total_s,
             total_s=total_s,
@@ -141,7 +142,7 @@ class CloudClient:
         )
         return self._json(reply, kind)
 
-    def _json(self, reply: Reply, kind: str) -> Any:
+    def _json(self, reply: "Reply", kind: str) -> Any:
         self._board.answered()
         self._note_skew(reply.headers.get("date"))
         if not HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
@@ -164,14 +165,14 @@ class CloudClient:
             )
         return value
 
-    def _refusal(self, reply: Reply, kind: str) -> CloudRefused:
+    def _refusal(self, reply: "Reply", kind: str) -> CloudRefused:
         wait_s = retry_after_s(reply.headers.get("retry-after"), self._now)
         if reply.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
             self._pauses.rest(kind, wait_s)
         shown = self._shown(reply.body)
         return CloudRefused(f"{kind}: {self._advice(reply, shown)}", reply.status, shown, wait_s)
 
-    def _advice(self, reply: Reply, shown: str) -> str:
+    def _advice(self, reply: "Reply", shown: str) -> str:
         said = f" ({shown})" if shown else ""
         if reply.status == HTTPStatus.UNAUTHORIZED:
             return (
@@ -201,8 +202,9 @@ class CloudClient:
         return " ".join(text.split())[:_SHOWN_CHARS]
 
     def _note_skew(self, date: str | None) -> None:
-        if date is None:
+        if date is None or date == self._last_date:
             return
+        self._last_date = date
         with suppress(ValueError, TypeError, OverflowError):
             moment = parsedate_to_datetime(date)
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -32,7 +32,6 @@ from cloud_communicator.payload import measurement_payload, plain_json
 from cloud_communicator.poller import InterruptPoller, PlanPoller, call_back
 from cloud_communicator.retryqueue import RetryQueue
 from cloud_communicator.rhythm import Pauses, jittered
-from cloud_communicator.transport import Transport
 from cloud_communicator.uplink import Uplink
 
 log = logging.getLogger("cloud_communicator")
@@ -89,6 +88,9 @@ class CloudCommunicator:
         self._lock_descriptor = -1
         if not settings.enabled:
             return
+        from cloud_communicator.transport import Transport  # noqa: PLC0415 - see below
+
+        # A disabled link, and whoever only imports it, loads no HTTP client.
         self._registration = registration_payload(config, settings)
         self._identity = Identity(settings)
         self._pauses = Pauses()

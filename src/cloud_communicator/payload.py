@@ -40,17 +40,30 @@ def measurement_payload(measurement: Any, conditions: Any) -> bytes:
         If something in it is NaN, infinite, has no JSON form, is nested deeper
         than 32, or is larger than 1 MB; the message names the place.
     """
-    plain = {
-        "measurement": _block(measurement, "measurement"),
-        "conditions": _block({} if conditions is None else conditions, "conditions"),
-    }
-    data = canonical_json(plain)
+    conditions = {} if conditions is None else conditions
+    data = _plain_already(measurement, conditions) or canonical_json(
+        {
+            "measurement": _block(measurement, "measurement"),
+            "conditions": _block(conditions, "conditions"),
+        }
+    )
     if len(data) > MAX_BYTES:
         raise InvalidMeasurement(
             f"measurement is {len(data)} bytes as JSON; the limit is {MAX_BYTES}. "
             "Send images with fits_path, not inside the measurement."
         )
     return data
+
+
+def _plain_already(measurement: Any, conditions: Any) -> bytes | None:
+    """Serialise what is plain JSON as it stands, which is nearly always; None if it is not."""
+    if not (isinstance(measurement, dict) and isinstance(conditions, dict)):
+        return None
+    try:
+        data = canonical_json({"measurement": measurement, "conditions": conditions})
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return None if b"\\ud" in data else data  # a surrogate: of a pair, or alone and refused
 
 
 def plain_json(value: Any, where: str = "conditions") -> Any:

@@ -1,11 +1,13 @@
 """HTTP calls that end in time, whatever the network does.
 
-urllib3 speaks HTTP and keeps connections; what it does not bound is bounded
-here: the sockets ask, before each wait, how much of the call's whole time is
-left, so that bytes which drip in one by one use up the same seconds as silence.
+urllib3's connections speak HTTP, TLS and to proxies. What they do not bound is
+bounded here: the sockets ask, before each wait, how much of the call's whole
+time is left, so that bytes which drip in one by one use up the same seconds as
+silence. A thread has one connection, so urllib3's pools are not needed.
 """
 
 import errno
+import http.client
 import ipaddress
 import logging
 import os
@@ -26,15 +28,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    LocationValueError,
-    NewConnectionError,
-    ProxyError,
-    ReadTimeoutError,
-    SSLError,
-)
+from urllib3.exceptions import HTTPError
+from urllib3.util import Url, parse_url
 
 from cloud_communicator.errors import (
     BadReply,
@@ -56,10 +51,10 @@ _BLOCK_BYTES = 65_536
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: its status, its headers (lower-case names), its whole body."""
+    """An answer: its status, its headers (names in any case), its whole body."""
 
     status: int
-    headers: dict[str, str]
+    headers: http.client.HTTPMessage
     body: bytes
 
 
@@ -193,42 +188,55 @@ def _connect_within(sock: socket.socket, address: Any) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _new_connection(connection: HTTPConnection) -> socket.socket:
-    host, port = connection._dns_host, connection.port  # noqa: SLF001 - urllib3's own name for it
-    try:
-        sock = _connect(host, port)
-    except _StoppedError:
-        raise
-    except TimeoutError as error:
-        raise ConnectTimeoutError(connection, str(error)) from error
-    except OSError as error:
-        raise NewConnectionError(connection, error.strerror or str(error)) from error
-    _budget.connected += 1
-    return sock
+class _OnePacket(HTTPConnection):
+    """Sends a small request's head and body together: one packet less on a weak Wi-Fi."""
 
+    _head = b""
 
-class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        return _new_connection(self)
+        sock = _connect(self._dns_host, self.port)
+        _budget.connected += 1
+        return sock
+
+    def send(self, data: Any) -> None:
+        is_head = isinstance(data, bytes) and data.endswith(b"\r\n\r\n")
+        if is_head and not self._head and not data.startswith(b"CONNECT "):
+            self._head = data
+            return
+        head, self._head = self._head, b""
+        super().send(head + data if isinstance(data, bytes) else data)
+
+    def answer(self) -> Reply:
+        """Read the whole answer; raises BadReply if it is too large."""
+        head, self._head = self._head, b""
+        if head:
+            super().send(head)
+        response = http.client.HTTPConnection.getresponse(self)
+        body = response.read(REPLY_MAX_BYTES + 1)
+        if len(body) > REPLY_MAX_BYTES:
+            raise BadReply(f"the answer is larger than {REPLY_MAX_BYTES} bytes")
+        return Reply(response.status, response.headers, body)
+
+    def close(self) -> None:
+        self._head = b""
+        super().close()
+
+    def __del__(self) -> None:
+        """Close with the thread that it belonged to."""
+        with suppress(Exception):
+            self.close()
 
 
-class _TlsConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _new_connection(self)
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TlsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+class _TlsConnection(_OnePacket, HTTPSConnection):
+    pass
 
 
 class _Session(threading.local):
-    """One thread's connections."""
+    """One thread's connection, and what stands before each path on it."""
 
-    manager: urllib3.PoolManager | None = None
+    connection: _OnePacket | None = None
+    prefix = ""
+    extra_headers: dict[str, str]
     process_id = 0
     sockets: "weakref.WeakSet[socket.socket] | None" = None
 
@@ -260,7 +268,7 @@ class Transport:
         self._secure = self._parts.scheme == "https" or allow_http
         self._session = _Session()
         self._tls: ssl.SSLContext | None = None
-        self._tls_lock = threading.Lock()
+        self._guard = threading.Lock()
         self._open_sockets: list[tuple[int, weakref.WeakSet[socket.socket]]] = []
         self._warned = self._secure
 
@@ -323,72 +331,106 @@ class Transport:
             return self._call(method, path, all_headers, body)
 
     def _call(self, method: str, path: str, headers: dict[str, str], body: Any) -> Reply:
+        connection = self._connection()
+        headers = headers | self._session.extra_headers
         try:
-            manager = self._manager()
-            response = manager.urlopen(
-                method,
-                self.url + path,
-                body=body,
-                headers=headers,
-                preload_content=False,
-                decode_content=False,
-                redirect=False,
-                retries=False,
-            )
-            return _whole_reply(response)
+            self._open(connection)
+            with suppress(BrokenPipeError):  # a cloud may refuse a body before it has all of it
+                connection.request(method, self._session.prefix + path, body, headers)
+            return connection.answer()
         except LinkFailure:
+            connection.close()
             raise
-        except (HTTPError, OSError, ValueError) as error:
-            raise self._failure(error) from error
+        except (http.client.HTTPException, HTTPError, OSError, ValueError) as error:
+            connection.close()
+            raise self._broken(error) from error
 
-    def _failure(self, error: Exception) -> LinkFailure:
-        cause = _root(error)
-        if isinstance(cause, _StoppedError) or (_budget.cancel and _budget.cancel.is_set()):
+    def _open(self, connection: _OnePacket) -> None:
+        """Connect unless the kept-alive connection still stands."""
+        if connection.is_connected:
+            return
+        connection.close()
+        host = self._parts.netloc
+        try:
+            connection.connect()
+        except _StoppedError:
+            raise
+        except TimeoutError as error:
+            waited = f"within {self._connect_timeout_s:g} s"
+            raise NoConnection(f"no connection to {host} {waited}") from error
+        except (ssl.SSLError, HTTPError) as error:
+            raise NoConnection(f"no trusted connection to {host}: {_words(error)}") from error
+        except (OSError, ValueError) as error:
+            raise NoConnection(f"no connection to {host}: {_words(error)}") from error
+
+    def _broken(self, error: Exception) -> LinkFailure:
+        host = self._parts.netloc
+        if isinstance(error, _StoppedError) or (_budget.cancel and _budget.cancel.is_set()):
             return Cancelled("the link is being stopped")
-        if isinstance(cause, InsecureTransport):
-            return cause
-        return _named(error, cause, self._parts.netloc, self._connect_timeout_s)
+        if isinstance(error, TimeoutError):
+            return TimedOut(f"no whole answer from {host} in time")
+        return ConnectionBroken(f"the connection to {host} broke off: {_words(error)}")
 
     # -- connections --------------------------------------------------------------------
 
-    def _manager(self) -> urllib3.PoolManager:
+    def _connection(self) -> _OnePacket:
+        """Return this thread's connection, whether it stands or not."""
         session = self._session
-        if session.manager is None or session.process_id != os.getpid():  # a fork shares no socket
-            session.process_id = os.getpid()
+        if session.connection is None or session.process_id != os.getpid():
+            session.process_id = os.getpid()  # a fork shares no socket
             session.sockets = weakref.WeakSet()
-            session.manager = self._new_manager()
-            with self._tls_lock:
-                alive = {thread.ident for thread in threading.enumerate()}
-                self._open_sockets = [pair for pair in self._open_sockets if pair[0] in alive]
-                self._open_sockets.append((threading.get_ident(), session.sockets))
+            session.connection = self._new_connection()
+            self._note_thread(session.sockets)
         _budget.sockets = session.sockets
-        proxied = isinstance(session.manager, urllib3.ProxyManager)
-        _budget.check_peer = None if self._secure or proxied else self._check_peer
-        if proxied and not self._secure:
+        direct = session.connection.proxy is None
+        _budget.check_peer = self._check_peer if direct and not self._secure else None
+        if not (direct or self._secure):
             self._check_peer(self._parts.hostname or "")
-        return session.manager
+        return session.connection
 
-    def _new_manager(self) -> urllib3.PoolManager:
-        options: dict[str, Any] = {"num_pools": 2, "maxsize": 1, "blocksize": _BLOCK_BYTES}
-        if self._parts.scheme == "https":
-            options["ssl_context"] = self._tls_context()
+    def _note_thread(self, sockets: "weakref.WeakSet[socket.socket]") -> None:
+        with self._guard:
+            alive = {thread.ident for thread in threading.enumerate()}
+            self._open_sockets = [pair for pair in self._open_sockets if pair[0] in alive]
+            self._open_sockets.append((threading.get_ident(), sockets))
+
+    def _new_connection(self) -> _OnePacket:
+        secure = self._parts.scheme == "https"
+        host = self._parts.hostname or ""
+        port = self._parts.port or (443 if secure else 80)
         proxy = self._proxy()
-        manager = _proxied(proxy, options) if proxy else urllib3.PoolManager(**options)
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
-        return manager
+        self._session.prefix, self._session.extra_headers = self._parts.path, {}
+        at = {"host": proxy.host, "port": proxy.port} if proxy else {"host": host, "port": port}
+        options: dict[str, Any] = {"blocksize": _BLOCK_BYTES, "proxy": proxy, **at}
+        if not secure:
+            if proxy:
+                self._session.prefix = self.url
+                self._session.extra_headers = _proxy_headers(proxy)
+            return _OnePacket(**options)
+        connection = _TlsConnection(ssl_context=self._tls_context(), **options)
+        if proxy:
+            connection.set_tunnel(host, port, _proxy_headers(proxy))
+        return connection
 
-    def _proxy(self) -> str | None:
+    def _proxy(self) -> Url | None:
+        """Return the system's proxy for this cloud, if there is one."""
         host = self._parts.hostname or ""
         if proxy_bypass(f"{host}:{self._parts.port}" if self._parts.port else host):
             return None
         proxies = getproxies()
-        proxy = proxies.get(self._parts.scheme) or proxies.get("all")
-        if proxy and "://" not in proxy:
-            proxy = f"http://{proxy}"
-        return proxy or None
+        address = proxies.get(self._parts.scheme) or proxies.get("all")
+        if not address:
+            return None
+        proxy = parse_url(address if "://" in address else f"http://{address}")
+        if proxy.scheme != "http" or not proxy.host:
+            raise NoConnection(
+                f"the proxy {proxy.scheme}://{proxy.host} is of a kind that the link does not "
+                "speak; set HTTP_PROXY and HTTPS_PROXY to an http:// proxy"
+            )
+        return proxy._replace(port=proxy.port or 80)
 
     def _tls_context(self) -> ssl.SSLContext:
-        with self._tls_lock:
+        with self._guard:
             if self._tls is None:
                 bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
                 self._tls = ssl.create_default_context()
@@ -411,7 +453,7 @@ class Transport:
 
     def abort(self, thread_ids: set[int]) -> None:
         """End the calls of these threads now; their ``cancel`` must be set before."""
-        with self._tls_lock:
+        with self._guard:
             sockets = [
                 s for ident, group in self._open_sockets if ident in thread_ids for s in group
             ]
@@ -420,54 +462,10 @@ class Transport:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-def _named(
-    error: Exception, cause: BaseException, host: str, connect_timeout_s: float
-) -> LinkFailure:
-    """Tell in the link's own terms how a call failed."""
-    why = _words(cause)
-    if isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError):
-        return NoConnection(f"no connection to {host} within {connect_timeout_s:g} s")
-    if isinstance(error, ReadTimeoutError) or isinstance(cause, TimeoutError):
-        return TimedOut(f"no whole answer from {host} in time")
-    if isinstance(error, SSLError) or isinstance(cause, ssl.SSLError):
-        return NoConnection(f"no trusted connection to {host}: {why}")
-    if isinstance(error, NewConnectionError | ProxyError | LocationValueError):
-        return NoConnection(f"no connection to {host}: {why}")
-    return ConnectionBroken(f"the connection to {host} broke off: {why}")
-
-
-def _proxied(proxy: str, options: dict[str, Any]) -> urllib3.ProxyManager:
-    auth = urllib3.util.parse_url(proxy).auth
-    headers = urllib3.make_headers(proxy_basic_auth=unquote(auth)) if auth else None
-    return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
-
-
-def _whole_reply(response: urllib3.BaseHTTPResponse) -> Reply:
-    try:
-        body = response.read(REPLY_MAX_BYTES + 1, decode_content=False)
-    except BaseException:
-        response.close()
-        raise
-    if len(body) > REPLY_MAX_BYTES:
-        response.close()
-        raise BadReply(f"the answer is larger than {REPLY_MAX_BYTES} bytes")
-    response.release_conn()
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Reply(response.status, headers, body)
-
-
-def _root(error: BaseException) -> BaseException:
-    """Follow an error to what caused it first."""
-    seen = set()
-    while id(error) not in seen:
-        seen.add(id(error))
-        inner = error.__cause__ or error.__context__ or getattr(error, "original_error", None)
-        if inner is None and error.args and isinstance(error.args[-1], BaseException):
-            inner = error.args[-1]
-        if inner is None:
-            break
-        error = inner
-    return error
+def _proxy_headers(proxy: Url) -> dict[str, str]:
+    if not proxy.auth:
+        return {}
+    return dict(urllib3.make_headers(proxy_basic_auth=unquote(proxy.auth)))
 
 
 def _words(error: BaseException) -> str:

@@ -4,6 +4,8 @@ import hashlib
 import json
 from typing import Any
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
 
 def canonical_json(payload: Any) -> bytes:
     """Serialise a JSON value to its canonical bytes.
@@ -28,9 +30,7 @@ def canonical_json(payload: Any) -> bytes:
     TypeError
         If the value holds something that JSON has no form for.
     """
-    return json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False).encode(
-        "ascii"
-    )
+    return _ENCODER.encode(payload).encode("ascii")
 
 
 def idempotency_key(canonical: bytes) -> str:
