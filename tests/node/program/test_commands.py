@@ -1,0 +1,190 @@
+"""``boundless node …`` as an owner types it."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.node.program.fakes import config_for, until
+
+from boundless_skies.node.config import defaults, load_config
+from boundless_skies.node.storage.data_folder import FolderLock
+from boundless_skies.node.storage.status_file import write_status
+
+COMMAND = [sys.executable, "-m", "boundless_skies.cli", "node"]
+
+
+def boundless(folder: Path, *words: str, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run ``boundless node`` in a folder."""
+    return subprocess.run(
+        [*COMMAND, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ | {"COLUMNS": "400", "NO_COLOR": "1"},
+        **options,
+    )
+
+
+def write_config(folder: Path, **blocks: dict[str, object]) -> Path:
+    """Write a quick config, with blocks changed."""
+    config = config_for(folder)
+    for name, block in blocks.items():
+        config[name] |= block
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def test_init_writes_a_private_file_that_loads(tmp_path: Path) -> None:
+    """Away from a terminal, init asks nothing and writes the defaults, for the owner alone."""
+    done = boundless(tmp_path, "init", stdin=subprocess.DEVNULL)
+    path = tmp_path / "config.yaml"
+    assert done.returncode == 0
+    assert "Wrote config.yaml." in done.stdout
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert load_config(path) == defaults()
+
+
+def test_init_keeps_what_is_there(tmp_path: Path) -> None:
+    """A config that is there stays; with --force the old one is kept beside the new."""
+    path = tmp_path / "config.yaml"
+    path.write_text("# mine\n")
+    refused = boundless(tmp_path, "init")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("Error: config.yaml is there already and stays as it is.")
+    assert path.read_text() == "# mine\n"
+    assert boundless(tmp_path, "init", "--force").returncode == 0
+    assert (tmp_path / "config.yaml.old").read_text() == "# mine\n"
+    assert load_config(path) == defaults()
+
+
+@pytest.mark.parametrize("words", [("run",), ("status",), ("measure", ".", "--config", "c.yaml")])
+def test_missing_config_is_one_clear_line(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """No config file: one line that says how to make one, exit code 2."""
+    done = boundless(tmp_path, *words)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: No config file at c")
+    assert "Make one with: boundless node init" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("blocks", "told"),
+    [
+        ({"cloud": {"heartbeat_intervall": 3}}, "did you mean cloud.heartbeat_interval?"),
+        (
+            {"cloud": {"enabled": True, "url": "cloud.example.org"}},
+            "cloud.url 'cloud.example.org' has no scheme; write it as https://cloud.example.org",
+        ),
+        ({"cloud": {"enabled": True}}, "cloud.enabled is true, but cloud.url is empty."),
+        (
+            {"cloud": {"data_dir": "/proc/nowhere"}},
+            "The data folder /proc/nowhere cannot be written:",
+        ),
+        ({"cloud": {"data_dir": "config.yaml"}}, "config.yaml cannot be written: File exists."),
+        (
+            {
+                "cloud": {"enabled": True, "url": "https://cloud.example.org"},
+                "observatory": {"latitude": None},
+            },
+            "observatory.latitude and observatory.longitude are not set.",
+        ),
+    ],
+)
+def test_what_must_be_set_right_is_one_clear_line(
+    tmp_path: Path, blocks: dict[str, dict[str, object]], told: str
+) -> None:
+    """Each fault of the config stops the node at its start with one line and exit code 2."""
+    write_config(tmp_path, **blocks)
+    done = boundless(tmp_path, "run")
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_second_node_in_one_folder_is_refused(tmp_path: Path) -> None:
+    """Two nodes with one data folder would measure everything twice: the second one is told."""
+    write_config(tmp_path)
+    with FolderLock(tmp_path / "data"):
+        done = boundless(tmp_path, "run")
+    assert done.returncode == 2
+    assert "Error: A node already runs with the data folder" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_node_runs_tells_its_status_and_stops_at_a_signal(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """A running node is seen by status; a signal ends it cleanly; then status says so."""
+    write_config(tmp_path)
+    node = subprocess.Popen([*COMMAND, "run"], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: boundless(tmp_path, "status").returncode == 0)
+        told = boundless(tmp_path, "status")
+        assert "running since" in told.stdout
+        assert "cloud off" in told.stdout
+        as_json = json.loads(boundless(tmp_path, "status", "--json").stdout)
+        assert as_json["running"] is True
+        assert as_json["pid"] == node.pid
+        node.send_signal(number)
+        assert node.wait(20) == 0
+    finally:
+        node.kill()
+        node.wait()
+    after = boundless(tmp_path, "status")
+    assert after.returncode == 3
+    assert "No node runs. Start it with: boundless node run" in after.stdout
+    assert stat.S_IMODE((tmp_path / "data" / "node_status.json").stat().st_mode) == 0o600
+
+
+def test_status_without_any_node_says_so(tmp_path: Path) -> None:
+    """Where no node has ever run, status says that and exits with 3."""
+    write_config(tmp_path)
+    done = boundless(tmp_path, "status")
+    assert done.returncode == 3
+    assert "None has ever run with the data folder" in done.stdout
+
+
+def test_status_of_a_silent_or_troubled_node_is_trouble(tmp_path: Path) -> None:
+    """An old status, or a link with an error, gives exit code 1 and says what it is."""
+    write_config(tmp_path)
+    link = {"last_heartbeat_ok": False, "error": "the cloud refuses the key", "queued_uploads": 3}
+    status = {"link": link, "cloud": {"enabled": True, "url": "https://c"}, "frames": {}}
+    with FolderLock(tmp_path / "data"):
+        write_status(tmp_path / "data", status | {"written_at": "2026-01-01T00:00:00+00:00"})
+        done = boundless(tmp_path, "status")
+    assert done.returncode == 1
+    assert "the cloud refuses the key" in done.stdout
+    assert "3 in the queue" in done.stdout
+    assert "has not told its status" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("measure", "empty"), 2, "Error: there are no FITS files in empty."),
+        (("measure", "nowhere.fits"), 2, "Path 'nowhere.fits' does not exist."),
+        (("measure", "x.fits", "--ra", "10"), 2, "--ra and --dec go together"),
+        (("measure", "x.fits", "--ra", "400", "--dec", "0"), 2, "400"),
+        (("measure", "x.fits", "--csv", "/proc/no/x.csv"), 2, "/proc/no/x.csv cannot be written"),
+        (("measure", "x.fits"), 1, "x.fits skipped: "),
+    ],
+)
+def test_measure_tells_what_is_wrong(
+    tmp_path: Path, words: tuple[str, ...], code: int, told: str
+) -> None:
+    """Bad input to measure is told in a line, with the exit code of the help text."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "x.fits").write_bytes(b"no FITS at all")
+    done = boundless(tmp_path, *words)
+    assert done.returncode == code
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
