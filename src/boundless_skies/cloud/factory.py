@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from litestar import Litestar, Response
@@ -13,12 +14,15 @@ from boundless_skies.cloud.config import CloudConfig
 from boundless_skies.cloud.domain.times import Clock, utc_now
 from boundless_skies.cloud.handlers import node_calls, operator_calls, public_calls
 from boundless_skies.cloud.handlers.context import (
-    CloudRequest,
     provide_node,
     provide_operator,
     provide_services,
 )
-from boundless_skies.cloud.handlers.errors import answer_error
+from boundless_skies.cloud.handlers.described import build_openapi
+from boundless_skies.cloud.handlers.errors import answer_error, describe, status_of
+from boundless_skies.cloud.pages import reference, views
+from boundless_skies.cloud.pages.assets import AssetShelf
+from boundless_skies.cloud.pages.renderer import PageRenderer
 from boundless_skies.cloud.services.bundle import Services
 from boundless_skies.cloud.services.images import ImageService
 from boundless_skies.cloud.services.interrupts import InterruptService
@@ -30,6 +34,7 @@ from boundless_skies.cloud.services.plans import PlanService
 from boundless_skies.cloud.storage import folder
 from boundless_skies.cloud.storage.database import Database
 from boundless_skies.cloud.storage.images import ImageFolder
+from boundless_skies.cloud.web import CloudRequest, SecureHeaders, is_api_path
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def open_cloud(config: CloudConfig, clock: Clock = utc_now) -> Cloud:
     return Cloud(services, database, image_folder)
 
 
-def make_app(cloud: Cloud, announce_key: Callable[[str], None]) -> Litestar:
+def make_app(cloud: Cloud, announce_key: Callable[[str], None]) -> SecureHeaders:
     """Return the web application of a cloud; it closes the cloud when it ends.
 
     Parameters
@@ -90,21 +95,35 @@ def make_app(cloud: Cloud, announce_key: Callable[[str], None]) -> Litestar:
         finally:
             cloud.database.close()
 
-    return Litestar(
-        route_handlers=[*node_calls.CALLS, *operator_calls.CALLS, *public_calls.CALLS],
+    renderer = PageRenderer(AssetShelf())
+    calls = [*node_calls.CALLS, *operator_calls.CALLS, *public_calls.CALLS]
+    openapi = build_openapi(calls)
+    app = Litestar(
+        route_handlers=[
+            *calls,
+            *views.PAGES,
+            *reference.REFERENCE,
+        ],
         dependencies={
             "services": Provide(provide_services, sync_to_thread=False),
             "node": Provide(provide_node),
             "operator": Provide(provide_operator),
+            "pages": Provide(lambda: renderer, sync_to_thread=False),
+            "openapi": Provide(lambda: openapi, sync_to_thread=False),
         },
-        exception_handlers={Exception: _answer_error},
+        exception_handlers={Exception: partial(_answer_error, renderer)},
         lifespan=[lifespan],
         state=State({"services": cloud.services}),
         request_max_body_size=None,
         openapi_config=None,
         logging_config=None,
     )
+    return SecureHeaders(app)
 
 
-def _answer_error(request: CloudRequest, error: Exception) -> Response[Any]:
-    return answer_error(request, error)
+def _answer_error(renderer: PageRenderer, request: CloudRequest, error: Exception) -> Response[Any]:
+    """Answer an error as JSON below ``/api``, as a page elsewhere."""
+    if is_api_path(request.scope["path"]):
+        return answer_error(request, error)
+    status = status_of(error)
+    return renderer.respond_error(status, describe(request, error, status))

@@ -8,7 +8,7 @@ from typing import Any
 
 from boundless_skies.cloud.domain.errors import InvalidInput, TooLarge, Unavailable, UnsupportedForm
 from boundless_skies.cloud.domain.json_text import parse_json
-from boundless_skies.cloud.handlers.context import CloudRequest
+from boundless_skies.cloud.web import CloudRequest
 
 JSON_MAX_BYTES = 1 << 20
 BATCH_MAX_BYTES = 16 << 20

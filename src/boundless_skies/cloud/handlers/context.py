@@ -1,15 +1,11 @@
 """How a handler gets at the services and at whoever calls it."""
 
-from typing import Any, TypeAlias
-
-from litestar import Request
 from litestar.datastructures import State
 
 from boundless_skies.cloud.domain.nodes import Node
 from boundless_skies.cloud.services.bundle import Services
+from boundless_skies.cloud.web import CloudRequest
 from boundless_skies.wire.paths import ADMIN_KEY_HEADER, API_KEY_HEADER, NODE_ID_HEADER
-
-CloudRequest: TypeAlias = Request[Any, Any, State]
 
 
 def provide_services(state: State) -> Services:
@@ -29,12 +25,3 @@ async def provide_operator(request: CloudRequest, services: Services) -> bool:
     """Let the operator pass; anyone else is refused before a body is read."""
     services.operator.authenticate(request.headers.get(ADMIN_KEY_HEADER))
     return True
-
-
-def rest_of_path(request: CloudRequest, prefix: str) -> str:
-    """Return what follows a prefix in the path, decoded once from what was really sent.
-
-    The framework's own path parameter would lose doubled and trailing slashes.
-    """
-    path: str = request.scope["path"]
-    return path.removeprefix(prefix)

@@ -9,7 +9,7 @@ from litestar import Response
 from litestar.exceptions import ClientException, HTTPException
 
 from boundless_skies.cloud.domain import errors
-from boundless_skies.cloud.handlers.context import CloudRequest
+from boundless_skies.cloud.web import CloudRequest
 
 STATUS: dict[type[Exception], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.BAD_REQUEST,

@@ -8,12 +8,21 @@ from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from boundless_skies.cloud.domain.errors import Refusal, UnknownObject
+from boundless_skies.cloud.domain.features import FEATURES
 from boundless_skies.cloud.domain.nodes import Node
 from boundless_skies.cloud.handlers.body import BATCH_MAX_BYTES, read_json
-from boundless_skies.cloud.handlers.context import CloudRequest
+from boundless_skies.cloud.handlers.described import (
+    EVENT_EXAMPLE,
+    INTERRUPT_EXAMPLE,
+    MEASUREMENT_EXAMPLE,
+    PLAN_EXAMPLE,
+    PUBLIC,
+    described,
+)
 from boundless_skies.cloud.handlers.errors import answer_refused_measurement
 from boundless_skies.cloud.handlers.upload import Upload
 from boundless_skies.cloud.services.bundle import Services
+from boundless_skies.cloud.web import CloudRequest
 from boundless_skies.wire import paths
 from boundless_skies.wire.paths import IDEMPOTENCY_HEADER
 
@@ -27,25 +36,68 @@ INTERRUPT_ACK = paths.interrupt_ack("{interrupt_id:str}")
 BATCH = f"{paths.MEASUREMENTS}/batch"
 
 
-@post(paths.REGISTER, status_code=HTTP_OK)
+@post(
+    paths.REGISTER,
+    status_code=HTTP_OK,
+    opt=described(
+        body={
+            "node_id": "hilltop",
+            "owner_name": "Ada",
+            "latitude": 48.1,
+            "longitude": 11.6,
+            "elevation": 520.0,
+            "telescope_model": "ZWO Seestar S50",
+            "filters": "CV",
+            "utc_offset_hours": 1.0,
+        },
+        reply={"node_id": "hilltop", "api_key": "node_…", "features": FEATURES},
+        who=PUBLIC,
+    ),
+)
 async def register(request: CloudRequest, services: Services) -> dict[str, Any]:
     """Give a node its identity; the key is told here and never again."""
     return await services.nodes.register(await read_json(request))
 
 
-@post(paths.HEARTBEAT, status_code=HTTP_OK)
+@post(
+    paths.HEARTBEAT,
+    status_code=HTTP_OK,
+    opt=described(
+        body={"conditions": {"sky_temperature_c": -18.5, "utc_offset_hours": 1.0}},
+        reply={"ok": True, "server_time": "2026-03-01T21:30:00Z", "features": FEATURES},
+    ),
+)
 async def heartbeat(request: CloudRequest, services: Services, node: Node) -> dict[str, Any]:
     """Take a node's beat, with its local conditions."""
     return await services.nodes.beat(node, await read_json(request))
 
 
-@get(paths.NODE_SELF)
+@get(
+    paths.NODE_SELF,
+    opt=described(
+        reply={
+            "node_id": "hilltop",
+            "owner_name": "Ada",
+            "latitude": 48.137,
+            "longitude": 11.575,
+            "online": True,
+        }
+    ),
+)
 async def show_self(services: Services, node: Node) -> dict[str, Any]:
     """Return the node's own entry, without its key."""
     return services.nodes.describe(node)
 
 
-@get(paths.PLAN)
+@get(
+    paths.PLAN,
+    opt=described(
+        reply=PLAN_EXAMPLE,
+        headers={
+            "If-None-Match": "The ETag of the last answer; the same plan is then answered with 304."
+        },
+    ),
+)
 async def show_plan(request: CloudRequest, services: Services, node: Node) -> Response[bytes]:
     """Return the node's current plan; 304 where it is the one that ``If-None-Match`` names."""
     content = msgspec.json.encode(await services.plans.current(node))
@@ -56,7 +108,11 @@ async def show_plan(request: CloudRequest, services: Services, node: Node) -> Re
     return Response(content, media_type="application/json", headers=headers)
 
 
-@post(PLAN_EVENTS, status_code=HTTP_OK)
+@post(
+    PLAN_EVENTS,
+    status_code=HTTP_OK,
+    opt=described(body={"events": [EVENT_EXAMPLE]}, reply={"ok": True}),
+)
 async def record_plan_events(
     request: CloudRequest, services: Services, node: Node, plan_id: str
 ) -> dict[str, Any]:
@@ -64,13 +120,13 @@ async def record_plan_events(
     return await services.plans.record_events(node, plan_id, await read_json(request))
 
 
-@get(paths.INTERRUPTS)
+@get(paths.INTERRUPTS, opt=described(reply={"interrupts": [INTERRUPT_EXAMPLE]}))
 async def list_interrupts(services: Services, node: Node) -> dict[str, Any]:
     """Return the interrupts that stand for this node."""
     return await services.interrupts.list_for(node)
 
 
-@post(INTERRUPT_ACK, status_code=HTTP_OK)
+@post(INTERRUPT_ACK, status_code=HTTP_OK, opt=described(body={}, reply={"ok": True}))
 async def acknowledge_interrupt(
     services: Services, node: Node, interrupt_id: str
 ) -> dict[str, Any]:
@@ -78,7 +134,11 @@ async def acknowledge_interrupt(
     return await services.interrupts.acknowledge(node, _number(interrupt_id))
 
 
-@post(INTERRUPT_EVENTS, status_code=HTTP_OK)
+@post(
+    INTERRUPT_EVENTS,
+    status_code=HTTP_OK,
+    opt=described(body={"events": [EVENT_EXAMPLE | {"item_id": None}]}, reply={"ok": True}),
+)
 async def record_interrupt_events(
     request: CloudRequest, services: Services, node: Node, interrupt_id: str
 ) -> dict[str, Any]:
@@ -91,6 +151,13 @@ async def record_interrupt_events(
     paths.MEASUREMENTS,
     status_code=HTTP_OK,
     exception_handlers={Refusal: answer_refused_measurement},
+    opt=described(
+        body={"measurement": MEASUREMENT_EXAMPLE, "conditions": {}},
+        reply={"ok": True, "id": 1},
+        headers={
+            IDEMPOTENCY_HEADER: "SHA-256 of the canonical payload; a retry is told as a duplicate."
+        },
+    ),
 )
 async def submit_measurement(
     request: CloudRequest, services: Services, node: Node
@@ -100,13 +167,28 @@ async def submit_measurement(
     return await services.measurements.submit(node, await read_json(request), key)
 
 
-@post(BATCH, status_code=HTTP_OK)
+@post(
+    BATCH,
+    status_code=HTTP_OK,
+    opt=described(
+        body={"items": [{"measurement": MEASUREMENT_EXAMPLE, "conditions": {}}]},
+        reply={"results": [{"ok": True, "id": 1}]},
+    ),
+)
 async def submit_batch(request: CloudRequest, services: Services, node: Node) -> dict[str, Any]:
     """Take up to 500 measurements, gzip welcome; one result per item, in order."""
     return await services.measurements.submit_batch(node, await read_json(request, BATCH_MAX_BYTES))
 
 
-@post(paths.IMAGES, status_code=HTTP_OK)
+@post(
+    paths.IMAGES,
+    status_code=HTTP_OK,
+    opt=described(
+        body={"file": "the bytes of a FITS file, at most 200 MiB"},
+        media_type="multipart/form-data",
+        reply={"ok": True, "stored": "3f0c….fits"},
+    ),
+)
 async def store_image(request: CloudRequest, services: Services, node: Node) -> dict[str, Any]:
     """Take an image file in the multipart part ``file``."""
     upload = Upload(request)

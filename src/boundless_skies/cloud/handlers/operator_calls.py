@@ -6,14 +6,31 @@ from litestar import post
 from litestar.handlers import HTTPRouteHandler
 
 from boundless_skies.cloud.handlers.body import read_json
-from boundless_skies.cloud.handlers.context import CloudRequest
+from boundless_skies.cloud.handlers.described import OPERATOR, described
 from boundless_skies.cloud.services.bundle import Services
+from boundless_skies.cloud.web import CloudRequest
 from boundless_skies.wire import paths
 
 HTTP_OK = 200
 
 
-@post(paths.INTERRUPTS, status_code=HTTP_OK)
+@post(
+    paths.INTERRUPTS,
+    status_code=HTTP_OK,
+    opt=described(
+        body={
+            "name": "SN 2026abc",
+            "ra_deg": 210.9,
+            "dec_deg": 54.3,
+            "mag": 13.2,
+            "reason": "supernova",
+            "node_ids": None,
+            "expires_hours": 12,
+        },
+        reply={"ok": True, "id": 7},
+        who=OPERATOR,
+    ),
+)
 async def send_interrupt(
     request: CloudRequest, services: Services, operator: bool
 ) -> dict[str, Any]:

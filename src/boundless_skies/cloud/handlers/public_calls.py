@@ -13,13 +13,25 @@ from boundless_skies.cloud.domain.errors import InvalidInput
 from boundless_skies.cloud.domain.measurements import Point
 from boundless_skies.cloud.domain.reading import finite_number, shown
 from boundless_skies.cloud.domain.times import iso
-from boundless_skies.cloud.handlers.context import CloudRequest, rest_of_path
+from boundless_skies.cloud.handlers.described import POINT_EXAMPLE, PUBLIC, described
 from boundless_skies.cloud.services.bundle import Services
 from boundless_skies.cloud.services.network import LightCurve, NetworkView, PublicNode
+from boundless_skies.cloud.web import CloudRequest, rest_of_path
 from boundless_skies.wire import paths
 
 
-@get(paths.HEALTH)
+@get(
+    paths.HEALTH,
+    opt=described(
+        reply={
+            "ok": True,
+            "status": "ok",
+            "version": __version__,
+            "server_time": "2026-03-01T21:30:00Z",
+        },
+        who=PUBLIC,
+    ),
+)
 async def show_health(services: Services) -> dict[str, Any]:
     """Tell whether the cloud and its database answer."""
     await services.network.list_targets()
@@ -31,13 +43,40 @@ async def show_health(services: Services) -> dict[str, Any]:
     }
 
 
-@get(paths.TARGETS)
+@get(
+    paths.TARGETS,
+    opt=described(
+        reply={
+            "targets": [
+                {
+                    "name": "SS Cyg",
+                    "points": 214,
+                    "nodes": 2,
+                    "filters": ["CV", "V"],
+                    "first_bjd": 2461000.2,
+                    "last_bjd": 2461000.6,
+                }
+            ]
+        },
+        who=PUBLIC,
+    ),
+)
 async def list_targets(services: Services) -> dict[str, Any]:
     """Return every target with how much is held about it."""
     return {"targets": [asdict(target) for target in await services.network.list_targets()]}
 
 
-@get(f"{paths.LIGHTCURVES}/{{name:path}}")
+@get(
+    f"{paths.LIGHTCURVES}/{{name:path}}",
+    opt=described(
+        reply={"target": "SS Cyg", "n": 1, "points": [POINT_EXAMPLE]},
+        who=PUBLIC,
+        query={
+            "days": "Only the points of the last so many days.",
+            "format": "csv for a table instead of JSON.",
+        },
+    ),
+)
 async def show_light_curve(request: CloudRequest, services: Services, name: str) -> Response[Any]:
     """Return a target's light curve as JSON, or as CSV with ``?format=csv``.
 
@@ -55,7 +94,25 @@ async def show_light_curve(request: CloudRequest, services: Services, name: str)
     return Response({"target": curve.target, "n": len(points), "points": points})
 
 
-@get(paths.NETWORK_STATUS)
+@get(
+    paths.NETWORK_STATUS,
+    opt=described(
+        reply={
+            "server_time": "2026-03-01T21:30:00Z",
+            "nodes": [
+                {
+                    "node_id": "hilltop",
+                    "latitude": 48.1,
+                    "longitude": 11.6,
+                    "online": True,
+                    "measurements": 214,
+                }
+            ],
+            "counts": {"nodes": 1, "online": 1, "measurements": 214},
+        },
+        who=PUBLIC,
+    ),
+)
 async def show_network(services: Services) -> dict[str, Any]:
     """Return the nodes, coordinates to 0.1° and without owners, and what came in."""
     return _describe_network(await services.network.overview())

@@ -16,7 +16,7 @@ from boundless_skies.cloud.handlers.body import (
     drain,
     stream_bounded,
 )
-from boundless_skies.cloud.handlers.context import CloudRequest
+from boundless_skies.cloud.web import CloudRequest
 
 PART_NAME = "file"
 PARTS_MAX = 32

@@ -1,0 +1,66 @@
+"""Turning templates into pages."""
+
+import json
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from litestar import MediaType, Response
+
+from boundless_skies import __version__
+from boundless_skies.cloud.domain.times import ago, calendar_text, counted, iso
+from boundless_skies.cloud.pages.assets import AssetShelf
+
+
+class PageRenderer:
+    """Renders the templates of this package; every value is escaped.
+
+    Parameters
+    ----------
+    assets : AssetShelf
+        The files that pages load.
+    """
+
+    def __init__(self, assets: AssetShelf) -> None:
+        self.assets = assets
+        self._environment = Environment(
+            loader=PackageLoader("boundless_skies.cloud.pages"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters.update(
+            ago=ago,
+            calendar=calendar_text,
+            counted=counted,
+            iso=iso,
+            pretty=_pretty,
+            target_url=_target_url,
+        )
+        self._environment.globals.update(asset=assets.url, version=__version__)
+
+    def render(self, template: str, **values: Any) -> str:
+        """Return a page's HTML."""
+        return self._environment.get_template(template).render(**values)
+
+    def respond(self, template: str, status_code: int = 200, **values: Any) -> Response[str]:
+        """Return a page as a response."""
+        content = self.render(template, **values)
+        return Response(content, status_code=status_code, media_type=MediaType.HTML)
+
+    def respond_error(self, status: HTTPStatus, sentence: str) -> Response[str]:
+        """Return an error as a page."""
+        if status == HTTPStatus.NOT_FOUND:
+            sentence = "There is no such page."
+        return self.respond("error.html", status, status=int(status), sentence=sentence)
+
+
+def _target_url(name: str) -> str:
+    """Return the path of a target's page."""
+    return "/targets/" + quote(name, safe="")
+
+
+def _pretty(example: Any) -> str:
+    return json.dumps(example, indent=2, ensure_ascii=False)

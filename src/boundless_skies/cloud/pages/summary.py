@@ -1,0 +1,70 @@
+"""What a page shows, said in a sentence: for those who do not see the picture, and those who do."""
+
+from datetime import datetime, timedelta
+from statistics import median
+
+from boundless_skies.cloud.domain.times import ago, calendar_text, counted, julian_date, span_text
+from boundless_skies.cloud.services.network import LightCurve, NetworkView
+
+AND_MORE_AFTER = 4
+
+
+def describe_network(view: NetworkView) -> str:
+    """Return the state of the network in a sentence or two."""
+    if not view.nodes:
+        return "No telescope has joined yet."
+    every = f"{view.online} of {counted(len(view.nodes), 'node')} {_is(view.online)} online."
+    if len(view.nodes) == 1:
+        every = f"One node, {'online' if view.online else 'offline'}."
+    if not view.measurements:
+        return f"{every} No measurement has come in yet."
+    came = counted(view.measurements_24h, "measurement")
+    if view.measurements_24h == view.measurements:
+        return f"{every} {came} came in during the last 24 hours."
+    if not view.measurements_24h:
+        return (
+            f"{every} Nothing came in during the last 24 hours; "
+            f"{counted(view.measurements, 'measurement')} in all."
+        )
+    return f"{every} {came} came in during the last 24 hours, {view.measurements:,} in all."
+
+
+def describe_curve(curve: LightCurve, now: datetime) -> str:
+    """Return what a light curve shows, in sentences."""
+    points = curve.points
+    bands = sorted({point.filter for point in points})
+    nodes = sorted({point.node_id for point in points})
+    newest = points[-1]
+    then = now - timedelta(days=julian_date(now) - newest.bjd)
+    count = f"{counted(len(points), 'point')} in {_join(bands)} by {_join(nodes)}"
+    span = _describe_span(points[0].bjd, newest.bjd)
+    last = f"The newest is {newest.magnitude:.3f} ± {newest.uncertainty:.3f}, {ago(then, now)}."
+    return f"{count}, {span}. {_describe_magnitudes(curve)} {last}"
+
+
+def _describe_magnitudes(curve: LightCurve) -> str:
+    magnitudes = [point.magnitude for point in curve.points]
+    typical = median(point.uncertainty for point in curve.points)
+    if len(magnitudes) == 1:
+        return "More points will make a curve of it."
+    return (
+        f"Brightest {min(magnitudes):.3f}, faintest {max(magnitudes):.3f} mag; "
+        f"typical uncertainty {typical:.3f}."
+    )
+
+
+def _describe_span(first_bjd: float, last_bjd: float) -> str:
+    if first_bjd == last_bjd:
+        return f"taken {calendar_text(first_bjd)} TDB"
+    span = span_text(last_bjd - first_bjd)
+    return f"from {calendar_text(first_bjd)} to {calendar_text(last_bjd)} TDB, {span}"
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _join(names: list[str]) -> str:
+    if len(names) > AND_MORE_AFTER:
+        return f"{', '.join(names[:AND_MORE_AFTER])} and {len(names) - AND_MORE_AFTER} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -1,0 +1,70 @@
+"""What calls and pages share of HTTP."""
+
+from typing import Any, TypeAlias
+
+from litestar import Request
+from litestar.datastructures import State
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+CloudRequest: TypeAlias = Request[Any, Any, State]
+
+API_ROOT = "/api"
+# 'unsafe-inline' is for styles alone: the plotting library sets them on what it draws.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+EVERYWHERE = {
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"same-origin",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"permissions-policy": b"camera=(), geolocation=(), microphone=()",
+    b"cache-control": b"no-store",
+}
+"""Headers of every answer that does not set them itself."""
+
+
+class SecureHeaders:
+    """Wraps the application so that every answer carries the security headers.
+
+    Parameters
+    ----------
+    app : ASGIApp
+        The application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+
+        async def send_secured(message: Message) -> None:
+            if message["type"] == "http.response.start":  # no other message has headers
+                message["headers"] = _secured(list(message["headers"]))
+            await send(message)
+
+        await self._app(scope, receive, send_secured)
+
+
+def is_api_path(path: str) -> bool:
+    """Tell whether a path belongs to the calls, where every answer is JSON."""
+    return path == API_ROOT or path.startswith(API_ROOT + "/")
+
+
+def rest_of_path(request: CloudRequest, prefix: str) -> str:
+    """Return what follows a prefix in the path, decoded once from what was really sent.
+
+    The framework's own path parameter would lose doubled and trailing slashes.
+    """
+    path: str = request.scope["path"]
+    return path.removeprefix(prefix)
+
+
+def _secured(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    present = {name.lower(): value for name, value in headers}
+    added = [(name, value) for name, value in EVERYWHERE.items() if name not in present]
+    if present.get(b"content-type", b"").startswith(b"text/html"):
+        added.append((b"content-security-policy", CONTENT_SECURITY_POLICY.encode()))
+    return headers + added
