@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 PRIVATE = 0o600
-_LOCK_WAIT_S = 2.0
+_LOCK_WAIT_S = 0.9
 _LOCK_STEP_S = 0.005
 
 
@@ -95,7 +95,7 @@ def file_lock(path: Path) -> Iterator[None]:
     Raises
     ------
     OSError
-        If the file cannot be made, or another program holds the lock for over 2 s.
+        If the file cannot be made, or another program holds the lock for about a second.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)
     try:
