@@ -7,12 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ssl import SSLContext
 from typing import Any
+
+_KEPT_BYTES = 4_000_000
 
 
 @dataclass
 class Request:
-    """One request as it arrived; ``at`` is monotonic seconds."""
+    """One request as it arrived; ``at`` is monotonic seconds.
+
+    Of a body above 4 MB only the size is kept.
+    """
 
     method: str
     path: str
@@ -20,6 +26,7 @@ class Request:
     body: bytes
     at: float
     connection: tuple[str, int]
+    size: int = 0
 
     def json(self) -> Any:
         """Return the body's JSON."""
@@ -48,7 +55,7 @@ Rule = Answer | Callable[[Request], Answer]
 class CaptureServer:
     """Answers by (method, path) or path; a rule is an Answer or a function of the request."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.rules: dict[str, Rule] = {
             "/api/v1/nodes/register": Answer(body={"node_id": "node-1", "api_key": "key-1"}),
@@ -56,10 +63,18 @@ class CaptureServer:
             "/api/v1/interrupts": Answer(body={"interrupts": []}),
         }
         self.changed = threading.Condition()
+        self.closing = threading.Event()
+        self._scheme = "https" if tls else "http"
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def setup(self) -> None:
+                if tls is not None:  # here, in the connection's own thread
+                    self.request = tls.wrap_socket(self.request, server_side=True)
+                super().setup()
 
             def handle_any(self) -> None:
                 outer._handle(self)
@@ -91,18 +106,20 @@ class CaptureServer:
     @property
     def url(self) -> str:
         """Base URL."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def _handle(self, handler: Any) -> None:
         self._open.add(handler.connection)
         length = int(handler.headers.get("Content-Length") or 0)
+        body = self._body(handler.rfile, length)
         request = Request(
             handler.command,
             handler.path,
             {name.lower(): value for name, value in handler.headers.items()},
-            handler.rfile.read(length),
+            body,
             time.monotonic(),
             handler.client_address,
+            length,
         )
         with self.changed:
             self.requests.append(request)
@@ -110,8 +127,16 @@ class CaptureServer:
         rule = self.rules.get(f"{request.method} {request.path}") or self.rules.get(request.path)
         answer = rule(request) if callable(rule) else rule or Answer()
         if answer.delay_s:
-            time.sleep(answer.delay_s)
+            self.closing.wait(answer.delay_s)
         self._answer(handler, answer)
+
+    @staticmethod
+    def _body(stream: Any, length: int) -> bytes:
+        if length <= _KEPT_BYTES:
+            return bytes(stream.read(length))
+        while length and (piece := stream.read(min(length, 65_536))):
+            length -= len(piece)
+        return b""
 
     @staticmethod
     def _answer(handler: Any, answer: Answer) -> None:
@@ -145,6 +170,7 @@ class CaptureServer:
 
     def close(self) -> None:
         """Stop listening and cut every open connection."""
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
         for connection in list(self._open):
@@ -155,10 +181,16 @@ class CaptureServer:
                 continue
 
 
+def in_turn(*answers: Answer) -> Callable[[Request], Answer]:
+    """Answer with each in turn, and with the last for ever."""
+    left = list(answers)
+    return lambda _request: left.pop(0) if len(left) > 1 else left[0]
+
+
 @contextmanager
-def capture_server(port: int = 0) -> Iterator[CaptureServer]:
+def capture_server(port: int = 0, tls: SSLContext | None = None) -> Iterator[CaptureServer]:
     """Run a capture server."""
-    server = CaptureServer(port)
+    server = CaptureServer(port, tls)
     try:
         yield server
     finally:
