@@ -83,7 +83,9 @@ class CloudCommunicator:
         self._rng = Random()  # noqa: S311 - spreads beats over time, guards nothing
         self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
-        self._wake = threading.Event()
+        self._plan_wake = threading.Event()
+        self._wakes: list[threading.Event] = []
+        self._running = 0
         self._guard = threading.Lock()
         self._lock_descriptor = -1
         if not settings.enabled:
@@ -153,24 +155,26 @@ class CloudCommunicator:
             return
         with self._guard:
             self._take_folder()
-            self._stop, self._wake = threading.Event(), threading.Event()
+            self._stop, self._plan_wake = threading.Event(), threading.Event()
+            self._wakes = [threading.Event(), self._plan_wake]
             self._threads = [
                 threading.Thread(
-                    target=self._run, args=(work, self._stop, self._wake), name=name, daemon=True
+                    target=self._run, args=(tick, self._stop, wake), name=name, daemon=True
                 )
-                for name, work in (
-                    ("cloud-heartbeat", self._heartbeat_tick),
-                    ("cloud-plan", self._plan_tick),
+                for name, tick, wake in (
+                    ("cloud-heartbeat", self._heartbeat_tick, self._wakes[0]),
+                    ("cloud-plan", self._plan_tick, self._plan_wake),
                 )
             ]
-            self._alive = len(self._threads)
+            self._running = len(self._threads)
             for thread in self._threads:
                 thread.start()
 
     def stop(self) -> None:
         """End both threads; a call that hangs is cut off. Returns after at most two seconds."""
         self._stop.set()
-        self._wake.set()
+        for wake in self._wakes:
+            wake.set()
         threads = list(self._threads)
         if threads:
             self._transport.abort({thread.ident for thread in threads if thread.ident})
@@ -181,7 +185,7 @@ class CloudCommunicator:
 
     def _take_folder(self) -> None:
         folder = self._settings.data_path.absolute()
-        if self._lock_descriptor >= 0:
+        if self._running:
             raise LinkAlreadyRunning(f"This link is already running in {folder}; stop() it first.")
         try:
             make_folder(folder)
@@ -228,19 +232,13 @@ class CloudCommunicator:
                     log.exception("%s failed; it goes on.", threading.current_thread().name)
                     self._board.failed(threading.current_thread().name, repr(error))
                     wait_s = jittered(self._settings.heartbeat_interval, self._rng)
-                self._sleep(wait_s, stop, wake)
+                wake.wait(wait_s)
+                wake.clear()
         finally:
             with self._guard:
-                self._alive -= 1
-                if not self._alive:
+                self._running -= 1
+                if not self._running:
                     self._let_go_of_folder()
-
-    def _sleep(self, wait_s: float, stop: threading.Event, wake: threading.Event) -> None:
-        if threading.current_thread().name == "cloud-plan":
-            wake.wait(wait_s)
-            wake.clear()
-        else:
-            stop.wait(wait_s)
 
     def _heartbeat_tick(self, stop: threading.Event) -> float:
         """Beat once, drain if that went well; returns the seconds until the next beat."""
@@ -249,6 +247,8 @@ class CloudCommunicator:
         if self._ensure_registered(stop) and self._beat(stop):
             self._flush_queue(due, stop)
         rest_s = max(self._pauses.left_s("heartbeat"), self._pauses.left_s("registration"))
+        if rest_s:  # where all were given the same moment, they do not come in the same second
+            rest_s += abs(interval_s - self._settings.heartbeat_interval)
         return max(due - time.monotonic(), rest_s, 0.0)
 
     def _ensure_registered(self, stop: threading.Event) -> bool:
@@ -269,7 +269,7 @@ class CloudCommunicator:
         self._show_identity()
         self._note_features(reply)
         log.info("Registered with the cloud as %s.", self._identity.node_id)
-        self._wake.set()
+        self._plan_wake.set()
         return self._identity.complete
 
     def _save_identity(self) -> None:
