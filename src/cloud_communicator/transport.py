@@ -21,6 +21,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from threading import Event
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -154,15 +155,17 @@ def _resolve(host: str, port: int) -> list[Any]:
 
 
 def _connect(host: str, port: int) -> socket.socket:
-    """Try each address of a host until one answers."""
+    """Try each address of a host until one answers; a dead one takes its share of the time only."""
     failure: OSError = OSError(f"the name {host} has no address")
-    for family, kind, protocol, _, address in _resolve(host.strip("[]"), port):
+    addresses = _resolve(host.strip("[]"), port)
+    for tried, (family, kind, protocol, _, address) in enumerate(addresses):
         if _budget.check_peer is not None:
             _budget.check_peer(str(address[0]))
+        share_s = _connect_left_s() / (len(addresses) - tried)
         sock = _TimedSocket(family, kind, protocol)
         try:
             _register(sock)
-            _connect_within(sock, address)
+            _connect_within(sock, address, time.monotonic() + share_s)
         except _StoppedError:
             sock.close()
             raise
@@ -174,10 +177,12 @@ def _connect(host: str, port: int) -> socket.socket:
     raise failure
 
 
-def _connect_within(sock: socket.socket, address: Any) -> None:
+def _connect_within(sock: socket.socket, address: Any, until: float) -> None:
     sock.setblocking(False)
     code = sock.connect_ex(address)
     while code in (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK):
+        if time.monotonic() >= until:
+            raise TimeoutError("no connection in time")
         poll = select.poll()
         poll.register(sock, select.POLLOUT)
         if poll.poll(_slice_s() * 1000):
@@ -207,14 +212,13 @@ class _OnePacket(HTTPConnection):
         super().send(head + data if isinstance(data, bytes) else data)
 
     def answer(self) -> Reply:
-        """Read the whole answer; raises BadReply if it is too large."""
+        """Read the whole answer; raises BadReply or HTTPException if there is none."""
         head, self._head = self._head, b""
         if head:
             super().send(head)
-        response = http.client.HTTPConnection.getresponse(self)
-        body = response.read(REPLY_MAX_BYTES + 1)
-        if len(body) > REPLY_MAX_BYTES:
-            raise BadReply(f"the answer is larger than {REPLY_MAX_BYTES} bytes")
+        with http.client.HTTPConnection.getresponse(self) as response:
+            body = response.read(REPLY_MAX_BYTES + 1)
+            _check_whole(response, body)
         return Reply(response.status, response.headers, body)
 
     def close(self) -> None:
@@ -225,6 +229,17 @@ class _OnePacket(HTTPConnection):
         """Close with the thread that it belonged to."""
         with suppress(Exception):
             self.close()
+
+
+def _check_whole(response: http.client.HTTPResponse, body: bytes) -> None:
+    """Raise unless this is one whole final answer: a torn one must not pass for a yes."""
+    if len(body) > REPLY_MAX_BYTES:
+        raise BadReply(f"the answer is larger than {REPLY_MAX_BYTES} bytes")
+    if response.status < HTTPStatus.OK:  # the final answer would be taken for the next call's
+        raise BadReply(f"the cloud gave an interim answer only ({response.status})")
+    unsized = response.length is None and not response.chunked
+    if response.length or (unsized and not body):
+        raise http.client.IncompleteRead(body, response.length)
 
 
 class _TlsConnection(_OnePacket, HTTPSConnection):
