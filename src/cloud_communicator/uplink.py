@@ -144,19 +144,19 @@ class Uplink:
 
     @staticmethod
     def _next(pending: deque[Entry], row: int) -> Entry:
-        """Choose the next try: after two failures in a row by suspects, one above suspicion.
+        """Choose the next try: after two failures in a row by suspects, the least suspect.
 
         An entry that failed in three drains may itself be what the cloud stumbles
-        over; the last try of a row goes to another, so that a few of them at the
-        head cannot hold up the rest.
+        over; the last try of a row goes to the one that failed least, so that a few
+        of them at the head cannot hold up the rest, nor can many after an outage.
         """
         entry = pending.popleft()
-        if row == ROW_OF_FAILURES - 1 and entry.failures >= SUSPECT_AFTER:
-            fresh = next((e for e in pending if e.failures < SUSPECT_AFTER), None)
-            if fresh is not None:
-                pending.remove(fresh)
+        if row == ROW_OF_FAILURES - 1 and entry.failures >= SUSPECT_AFTER and pending:
+            least = min(pending, key=lambda other: other.failures)
+            if least.failures < entry.failures:
+                pending.remove(least)
                 pending.appendleft(entry)
-                return fresh
+                return least
         return entry
 
     def _try(self, entry: Entry, row: int, total_s: float, stop: Event) -> int:
