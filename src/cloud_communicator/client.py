@@ -61,6 +61,10 @@ class CloudClient:
         self._now = now
         self._last_date: str | None = None
 
+    def rests(self, kind: str) -> bool:
+        """Tell whether the cloud asked for a pause of this kind of call."""
+        return self._pauses.left_s(kind) > 0
+
     def get(self, path: str, kind: str, cancel: Event | None = None) -> Any:
         """GET a path; returns its JSON, raises LinkFailure."""
         reply = self._transport.call(

@@ -14,6 +14,8 @@ from cloud_communicator.journal import InterruptJournal, State
 
 log = logging.getLogger("cloud_communicator")
 
+_ACK = "interrupt ack"
+
 
 def call_back(name: str, callback: Callable[..., Any], *args: Any) -> tuple[bool, Any]:
     """Call the program around the link; nothing that it raises ends a thread of ours.
@@ -177,8 +179,10 @@ class InterruptPoller:
         """Acknowledge each; one that fails is due again at the next poll."""
         failure = None
         for key in keys:
+            if self._client.rests(_ACK):
+                break
             try:
-                self._client.post(interrupt_ack(key), "interrupt ack", b"{}", cancel=stop)
+                self._client.post(interrupt_ack(key), _ACK, b"{}", cancel=stop)
             except CloudRefused as refusal:
                 if refusal.status != HTTPStatus.NOT_FOUND:
                     failure = refusal
