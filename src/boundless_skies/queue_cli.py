@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from boundless_skies.wire import canonical_json, idempotency_key
-from cloud_communicator.arrayfile import Reading
+from boundless_skies.wire import idempotency_key
+from cloud_communicator.arrayfile import Reading, canonical_or_near
 from cloud_communicator.disk import Ledger, file_lock
 from cloud_communicator.retryqueue import (
     DROPPED_NAME,
@@ -75,7 +75,7 @@ def _count_lines(path: Path) -> int:
 
 def short_key(record: dict[str, Any]) -> str:
     """Return the beginning of a record's idempotency key, by which people name it."""
-    return idempotency_key(canonical_json(record.get("payload")))[:KEY_CHARS]
+    return idempotency_key(canonical_or_near(record.get("payload")))[:KEY_CHARS]
 
 
 # -- the command ----------------------------------------------------------------------------

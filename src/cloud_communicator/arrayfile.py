@@ -12,9 +12,11 @@ Three things make it durable and cheap (ADR 0003):
 import json
 import logging
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from enum import Enum, auto
 from hashlib import sha256
 from pathlib import Path
 from threading import RLock
@@ -36,9 +38,14 @@ _CLOSE = b"\n]\n"
 _EMPTY = b"[\n]\n"
 _SEAL_BITS = 32
 _SEAL_CHARS = 1 + _SEAL_BITS
-_BITS = bytes.maketrans(b"01", b" \t")
-_STRUCTURE = b" \t\r\n,[]"
+_WORN_SIGNS = 2
+_BLANKS = b" \t"
+_BITS = bytes.maketrans(b"01", _BLANKS)
+_SPACE = b" \t\r\n"
+_STRUCTURE = _SPACE + b",[]"
 _SPARE_BYTES = 65_536
+# What goes on with a key or a brace is no entry, but the beginning or the inside of a damaged one.
+_GOES_ON = re.compile(rb'[ \t\r\n]*(?:\}|,?[ \t\r\n]*"[^"\\]*"[ \t\r\n]*:)')
 _DECODER = json.JSONDecoder()
 
 
@@ -79,6 +86,29 @@ def seal(line: bytes) -> bytes:
     return b"\t" + f"{zlib.crc32(line):032b}".encode("ascii").translate(_BITS)
 
 
+class _Fit(Enum):
+    """How what stands behind an entry fits to it."""
+
+    WHOLE = auto()
+    WORN = auto()  # the seal itself is damaged, the entry is as it was
+    CHANGED = auto()
+    UNSEALED = auto()
+
+
+def _fit(found: bytes, line: bytes) -> _Fit:
+    """Compare a seal with the entry before it."""
+    right = seal(line)
+    if found == right:
+        return _Fit.WHOLE
+    wrong = [sign for sign, meant in zip(found, right, strict=False) if sign != meant]
+    others = sum(sign not in _BLANKS for sign in wrong)
+    if len(found) < _SEAL_CHARS or others > _WORN_SIGNS:
+        return _Fit.UNSEALED
+    if len(wrong) == max(others, 1):
+        return _Fit.WORN
+    return _Fit.CHANGED if found[:1] == right[:1] else _Fit.UNSEALED
+
+
 class Reading:
     """What a file's bytes turned out to hold.
 
@@ -116,34 +146,45 @@ class Reading:
         return not self._data[start:end].strip(_STRUCTURE)
 
     def _put_aside(self, start: int, end: int) -> None:
-        rest = self._data[start:end].strip(_STRUCTURE)
-        if rest:
-            self.damaged.append(rest)
+        if not self._between(start, end):
+            self.damaged.append(self._data[start:end].strip(_SPACE))
 
     def _entry_end(self, at: int, follows_structure: bool) -> int:
         """Return where an entry that begins here ends with its seal; 0 if none does."""
         try:
             _, end = _DECODER.raw_decode(self._text, at)
-            value = json.loads(self._data[at:end])
         except (ValueError, RecursionError):
             return 0
         line = self._data[at:end]
         found = self._data[end : end + _SEAL_CHARS]
-        wrong = sum(a != b for a, b in zip(found, seal(line), strict=False))
-        if len(found) == _SEAL_CHARS and wrong <= 1:  # one wrong sign is damage to the seal itself
+        fit = _fit(found, line)
+        if fit is _Fit.WHOLE:
             self.entries.append(Entry(line, at, end + _SEAL_CHARS))
-            self._foreign |= wrong > 0
             return end + _SEAL_CHARS
-        if len(found.translate(None, b" \t")) <= 2 and len(found) == _SEAL_CHARS:  # noqa: PLR2004
-            return 0  # sealed, and not with this content
-        if not follows_structure and not isinstance(value.get(self._hallmark), dict | str):
-            return 0  # a part of a damaged entry
-        self.entries.append(Entry(canonical_or_same(value, line), at, end))
+        if fit is _Fit.UNSEALED:
+            line = self._unsealed(at, end, follows_structure)
+        if fit is _Fit.CHANGED or not line:
+            return 0
+        self.entries.append(Entry(line, at, end))
         self._foreign = True
-        return end + len(found) - len(found.lstrip(b" \t"))
+        return end + len(found) - len(found.lstrip(_BLANKS))
+
+    def _unsealed(self, at: int, end: int, follows_structure: bool) -> bytes:
+        """Return an entry that others wrote; none if this is but a part of a damaged one."""
+        if _GOES_ON.match(self._data, end):
+            return b""
+        try:
+            value = json.loads(self._data[at:end])
+            line = canonical_or_near(value)
+        except (ValueError, RecursionError):
+            return b""
+        marked = isinstance(value.get(self._hallmark), dict | str)
+        return line if marked or (value and follows_structure) else b""
 
     def _is_sound(self) -> bool:
         if self._foreign or self.damaged or not self._data.endswith(_CLOSE):
+            return False
+        if any(self._data[entry.end : entry.end + 1] != b"," for entry in self.entries[:-1]):
             return False
         try:
             return isinstance(json.loads(self._data), list)
@@ -151,12 +192,23 @@ class Reading:
             return False
 
 
-def canonical_or_same(value: dict[str, Any], line: bytes) -> bytes:
-    """Return the canonical bytes of an entry that others wrote, or theirs if it has none."""
+def canonical_or_near(value: Any) -> bytes:
+    """Return the canonical bytes of what others wrote, NaN included where they wrote it.
+
+    Parameters
+    ----------
+    value : Any
+        A JSON value.
+
+    Returns
+    -------
+    bytes
+        ASCII JSON on one line; what a NaN in it means, the cloud shall say.
+    """
     try:
         return canonical_json(value)
-    except ValueError:  # NaN, as some clients write it: the cloud shall say what it thinks of it
-        return b" ".join(line.split())
+    except ValueError:
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
 class ArrayFile:

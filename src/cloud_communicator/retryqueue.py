@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from boundless_skies.wire import canonical_json, idempotency_key
+from boundless_skies.wire import idempotency_key
 from boundless_skies.wire.limits import BATCH_MAX_ITEMS
-from cloud_communicator.arrayfile import ArrayFile, Entry
+from cloud_communicator.arrayfile import ArrayFile, Entry, canonical_or_near
 from cloud_communicator.disk import Ledger
 
 log = logging.getLogger("cloud_communicator")
@@ -207,7 +207,7 @@ class RetryQueue:
 
 
 def _line_of(record: dict[str, Any]) -> bytes:
-    return canonical_json(record.get("payload"))
+    return canonical_or_near(record.get("payload"))
 
 
 def key_of(entry: Entry) -> str:
