@@ -11,7 +11,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from cloud_communicator.board import StatusBoard
-from cloud_communicator.errors import BadReply, CloudRefused
+from cloud_communicator.errors import BadReply, CloudRefused, LinkFailure
 from cloud_communicator.identity import Identity
 from cloud_communicator.rhythm import Pauses, retry_after_s
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("cloud_communicator")
 
 _SHOWN_CHARS = 300
+_READ_CHARS = 4 * _SHOWN_CHARS
+_SCANNED_BYTES = _READ_CHARS + 512  # so that a key is never cut before it is hidden
 _HALF_A_SECOND = 0.5  # a Date header is cut to whole seconds; its middle is the best guess
 _JSON = {"Content-Type": "application/json"}
 
@@ -67,7 +69,7 @@ class CloudClient:
 
     def get(self, path: str, kind: str, cancel: Event | None = None) -> Any:
         """GET a path; returns its JSON, raises LinkFailure."""
-        reply = self._transport.call(
+        reply = self._call(
             "GET", path, headers=self._identity.headers(), timeout_s=self._timeout_s, cancel=cancel
         )
         return self._json(reply, kind)
@@ -113,7 +115,7 @@ class CloudClient:
             If there is no answer, or none of status 2xx with JSON in it.
         """
         identity = {} if anonymous else self._identity.headers()
-        reply = self._transport.call(
+        reply = self._call(
             "POST",
             path,
             headers={**_JSON, **identity, **(headers or {})},
@@ -135,7 +137,7 @@ class CloudClient:
         cancel: Event | None = None,
     ) -> Any:
         """POST a readable body of known length; returns the JSON, raises LinkFailure."""
-        reply = self._transport.call(
+        reply = self._call(
             "POST",
             path,
             headers={**self._identity.headers(), **headers},
@@ -145,6 +147,13 @@ class CloudClient:
             cancel=cancel,
         )
         return self._json(reply, kind)
+
+    def _call(self, method: str, path: str, **options: Any) -> "Reply":
+        try:
+            return self._transport.call(method, path, **options)
+        except LinkFailure as failure:
+            failure.args = (self._one_line(str(failure)),)  # it may quote what the peer said
+            raise
 
     def _json(self, reply: "Reply", kind: str) -> Any:
         self._board.answered()
@@ -160,7 +169,12 @@ class CloudClient:
                 f"The answer to {kind} is no JSON ({self._shown(reply.body)}). "
                 "Is this the cloud, or a log-in page of the network?"
             ) from None
-        if isinstance(value, dict) and value.get("ok") is False:
+        if not isinstance(value, dict):
+            raise BadReply(
+                f"The answer to {kind} is no JSON object ({self._shown(reply.body)}). "
+                "Is cloud.url the address of the cloud?"
+            )
+        if value.get("ok") is False:
             raise CloudRefused(
                 f"The cloud refused {kind}: {self._shown(reply.body)}",
                 HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -194,7 +208,7 @@ class CloudClient:
 
     def _shown(self, body: bytes) -> str:
         """Return the gist of an answer on one line, without secrets."""
-        text = body[: 4 * _SHOWN_CHARS].decode("utf-8", "replace")
+        text = self._identity.hide(body[:_SCANNED_BYTES].decode("utf-8", "replace"))[:_READ_CHARS]
         with suppress(ValueError, RecursionError):
             value = json.loads(body)
             if isinstance(value, dict) and isinstance(value.get("error"), str):

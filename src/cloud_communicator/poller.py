@@ -89,7 +89,9 @@ class PlanPoller:
             _bad("plan", plan)
         plan_id, items = plan.get("plan_id"), plan.get("items")
         if isinstance(plan_id, bool) or not isinstance(plan_id, str | int) or plan_id == "":
-            raise BadReply(f"The cloud's plan has no usable plan_id ({plan_id!r:.40}).")
+            raise BadReply(
+                f"The plan_id of the cloud's plan is a {type(plan_id).__name__} or empty."
+            )
         if not isinstance(items, list):
             raise BadReply(f"The items of plan {plan_id!r:.40} are no list.")
         return str(plan_id), items

@@ -485,7 +485,7 @@ def _proxy_headers(proxy: Url) -> dict[str, str]:
 
 def _words(error: BaseException) -> str:
     text = getattr(error, "strerror", None) or getattr(error, "verify_message", None) or str(error)
-    return " ".join(str(text).split())[:200] or type(error).__name__
+    return " ".join(str(text).split()) or type(error).__name__
 
 
 def _is_private(address: str) -> bool:
