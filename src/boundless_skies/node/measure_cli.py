@@ -5,10 +5,10 @@ import csv
 import fnmatch
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, Literal, Self
 
 import click
 from rich.console import Console
@@ -22,6 +22,9 @@ from boundless_skies.wire import Measurement
 CSV_COLUMNS = [field.name for field in fields(Measurement)]
 
 _BAR_AFTER_S = 2.0
+_NAME_CHARS = 20
+_PIPE_COLUMNS = 160
+_WIDE_COLUMNS = 110
 _EXIT_SOME_FAILED = 1
 _EXIT_NOTHING = 2
 _EXIT_INTERRUPTED = 130
@@ -158,40 +161,50 @@ def _show(
         click.echo(json.dumps(measured, indent=2))
         return
     console = Console()
+    if not console.is_terminal:  # a pipe has no edge to fold at
+        console.width = _PIPE_COLUMNS
     if measured:
-        console.print(_table(measured))
+        console.print(_table(measured, wide=console.width >= _WIDE_COLUMNS))
     where = f"; written to {csv_path}" if csv_path is not None else ""
     skipped = frames - len(measured)
     console.print(f"{len(measured)} measured, {skipped} skipped{where}.", soft_wrap=True)
 
 
-def _table(measured: list[dict[str, Any]]) -> Table:
+def _table(measured: list[dict[str, Any]], *, wide: bool) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("File", overflow="fold")
-    table.add_column("Target")
-    for name in ("BJD (TDB)", "mag", "±", "SNR", "Airmass", "Comp. stars"):
-        table.add_column(name, justify="right", no_wrap=True)
+    columns = _COLUMNS if wide else {name: _COLUMNS[name] for name in _NARROW}
+    for name in columns:
+        justify: Literal["left", "right"] = "left" if name in _WORDS else "right"
+        table.add_column(name, justify=justify, no_wrap=True)
     table.add_column("Quality")
     for entry in measured:
-        table.add_row(*_cells(entry))
+        table.add_row(*(Text(told(entry)) for told in columns.values()), _quality(entry))
     return table
 
 
-def _cells(entry: dict[str, Any]) -> list[Text]:
+def _quality(entry: dict[str, Any]) -> Text:
     colours = {"good": "green", "acceptable": "yellow", "poor": "red"}
-    cells = [
-        Path(entry["fits_file"]).name,
-        entry["target_name"],
-        f"{entry['bjd']:.5f}",
-        f"{entry['magnitude']:.3f} {entry['filter']}",
-        f"{entry['uncertainty']:.3f}",
-        _rounded(entry["snr"], 0),
-        _rounded(entry["airmass"], 2),
-        str(entry["comparison_stars"]),
-    ]
-    quality = Text(entry["quality_flag"], colours.get(entry["quality_flag"], ""))
-    return [*(Text(cell) for cell in cells), quality]
+    return Text(entry["quality_flag"], colours.get(entry["quality_flag"], ""))
+
+
+def _tail(name: str) -> str:
+    """Cut a long file name at its front: a night's names differ at their ends."""
+    return name if len(name) <= _NAME_CHARS else f"…{name[1 - _NAME_CHARS :]}"
 
 
 def _rounded(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+_COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "File": lambda entry: _tail(Path(entry["fits_file"]).name),
+    "Target": lambda entry: str(entry["target_name"]),
+    "BJD (TDB)": lambda entry: f"{entry['bjd']:.5f}",
+    "mag": lambda entry: f"{entry['magnitude']:.3f} {entry['filter']}",
+    "±": lambda entry: f"{entry['uncertainty']:.3f}",
+    "SNR": lambda entry: _rounded(entry["snr"], 0),
+    "Airmass": lambda entry: _rounded(entry["airmass"], 2),
+    "Comp. stars": lambda entry: str(entry["comparison_stars"]),
+}
+_WORDS = ("File", "Target")
+_NARROW = ("File", "Target", "BJD (TDB)", "mag", "±")

@@ -1,0 +1,330 @@
+"""The demo's acts: a night, a cloud that falls and comes back, an operator, the books."""
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from boundless_skies.demo.books import Books, CloudReader, take_books
+from boundless_skies.demo.light_curve import draw_light_curve
+from boundless_skies.demo.narration import DemoFailure, Narrator, Step
+from boundless_skies.demo.nights import Night, Shot, take_shot
+from boundless_skies.demo.processes import Child, call
+from boundless_skies.node.config_text import annotated_yaml
+from boundless_skies.node.storage.ledger import FILE_NAME, Ledger
+from boundless_skies.node.storage.status_file import read_status
+
+NODE_NAME = "demo-telescope"
+
+_START_LIMIT_S = 60.0
+_FRAME_LIMIT_S = 120.0
+_REACT_LIMIT_S = 30.0
+_STAY_LOOK_S = 0.5
+_HEARTBEAT_S = 1
+
+
+class Play:
+    """Plays the demo in a folder; ends every process that it started.
+
+    Parameters
+    ----------
+    folder : Path
+        A fresh folder.
+    night : Night
+        What the telescope sees.
+    narrator : Narrator
+        Tells it.
+    """
+
+    def __init__(self, folder: Path, night: Night, narrator: Narrator) -> None:
+        self.folder = folder
+        self.url = ""
+        self.target = ""
+        self._night = night
+        self._narrator = narrator
+        self._frames = folder / "frames"
+        self._data = folder / "node"
+        self._cloud_data = folder / "cloud"
+        self._operator = ("cloud", "--data", str(self._cloud_data))
+        self._cloud: Child | None = None
+        self._node: Child | None = None
+        self._taken = 0
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End every process."""
+        for child in (self._node, self._cloud):
+            if child is not None:
+                child.stop()
+
+    @property
+    def cloud(self) -> Child:
+        """The running cloud."""
+        if self._cloud is None:
+            raise DemoFailure("the cloud was never started.")
+        return self._cloud
+
+    @property
+    def node(self) -> Child:
+        """The running node."""
+        if self._node is None:
+            raise DemoFailure("the node was never started.")
+        return self._node
+
+    def play(self) -> Books:
+        """Play all acts.
+
+        Returns
+        -------
+        Books
+            What became of the measurements.
+
+        Raises
+        ------
+        DemoFailure
+            If a step does not go as it must.
+        """
+        tell = self._narrator
+        begin, middle, end = _thirds(self._night.shots)
+        tell.act("A network of one telescope")
+        self._start_cloud()
+        self._start_node()
+        tell.act(f"The night begins: {self._night.story}")
+        self._expose(begin, "Frames measured, and on the cloud")
+        tell.act("The cloud is gone (kill -9)")
+        self._lose_cloud(middle)
+        tell.act("The cloud is back")
+        self._bring_cloud_back()
+        tell.act("An operator asks for something")
+        self._publish_plan()
+        self._send_interrupt()
+        tell.act("The rest of the night")
+        self._expose(end, "Frames measured, and on the cloud")
+        tell.act("The books")
+        return self._close_books()
+
+    def stay(self) -> None:
+        """Keep cloud and node up until one of them ends."""
+        while True:
+            for child in (self.cloud, self.node):
+                child.wait_for_end(_STAY_LOOK_S)
+
+    @property
+    def page(self) -> str:
+        """The address of the light curve's page."""
+        return f"{self.url}/targets/{quote(self.target, safe='')}"
+
+    @property
+    def picture(self) -> Path:
+        """The light curve's PNG file."""
+        return self.folder / "light-curve.png"
+
+    # -- acts ---------------------------------------------------------------------------
+
+    def _start_cloud(self) -> None:
+        with self._narrator.step("A cloud starts") as step:
+            self._run_cloud(port="0")
+            step.outcome = self.url
+
+    def _run_cloud(self, port: str) -> None:
+        words = ["cloud", "--data", self._cloud_data.name, "--port", port]
+        self._cloud = Child("cloud", words, log=self.folder / "cloud.log", folder=self.folder)
+        self.url = self._cloud.wait_for_line(r"Cloud is up: (http://\S+)", _START_LIMIT_S)[1]
+
+    def _start_node(self) -> None:
+        with self._narrator.step("A telescope's node starts and signs itself up") as step:
+            self._frames.mkdir()
+            (self.folder / "config.yaml").write_text(self._config(), encoding="utf-8")
+            (self.folder / "config.yaml").chmod(0o600)
+            self._node = Child(
+                "node", ["node", "run"], log=self.folder / "node.log", folder=self.folder
+            )
+            self._node.wait_until(
+                lambda: self._link.get("last_heartbeat_ok"), _START_LIMIT_S, "did not sign up"
+            )
+            step.outcome = f"as {self._link['node_id']}"
+
+    def _config(self) -> str:
+        site = self._night.site
+        answers = {
+            "observatory.observer": "The demo",
+            "observatory.latitude": site.latitude_deg,
+            "observatory.longitude": site.longitude_deg,
+            "observatory.elevation": site.elevation_m,
+            "photometry.node_id": NODE_NAME,
+            "image_watcher.watch_path": self._frames.name,
+            "image_watcher.debounce_delay": 0.1,
+            "image_watcher.poll_interval": 1.0,
+            "image_watcher.incomplete_timeout": 2.0,
+            "cloud.enabled": True,
+            "cloud.url": self.url,
+            "cloud.heartbeat_interval": _HEARTBEAT_S,
+            "cloud.plan_poll_interval": _HEARTBEAT_S,
+            "cloud.data_dir": self._data.name,
+        }
+        answers |= {f"photometry.target.{key}": value for key, value in self._night.target.items()}
+        return annotated_yaml(answers)
+
+    def _expose(self, shots: Sequence[Shot], title: str) -> None:
+        with self._narrator.step(title) as step:
+            self._take(shots, step)
+            self._drain(step)
+            step.outcome = f"{self._frame_counts()}"
+        self._tell_refusal()
+
+    def _lose_cloud(self, shots: Sequence[Shot]) -> None:
+        with self._narrator.step("The cloud's process is killed"):
+            self.cloud.kill()
+        with self._narrator.step("The telescope goes on; what it measures waits on disk") as step:
+            before = self._link["queued_uploads"]
+            self._take(shots, step)
+            queued = self._link["queued_uploads"]
+            if queued <= before:
+                raise self.node.failure("queued nothing while the cloud was away")
+            step.outcome = f"{queued} in the queue"
+        self._tell_refusal()
+
+    def _bring_cloud_back(self) -> None:
+        with self._narrator.step("The cloud starts again, with what it had on disk"):
+            self._run_cloud(port=self.url.rpartition(":")[2])
+        with self._narrator.step("The queue drains") as step:
+            began_s = time.monotonic()
+            self._drain(step)
+            step.outcome = f"to 0 after {time.monotonic() - began_s:.1f} s"
+
+    def _publish_plan(self) -> None:
+        with self._narrator.step("A plan is published, and the node has it") as step:
+            plan = self.folder / "plan.json"
+            plan.write_text(json.dumps(_plan()), encoding="utf-8")
+            node_id = str(self._link["node_id"])
+            call([*self._operator, "plan", "publish", node_id, str(plan)], "publishing a plan")
+            wanted = [item["target"] for item in _plan()["items"]]
+            self._wait(lambda: [item.get("target") for item in self._told("plan")] == wanted)
+            step.outcome = ", then ".join(wanted)
+
+    def _send_interrupt(self) -> None:
+        with self._narrator.step("An interrupt is sent, and the node has it") as step:
+            name, reason = "SN demo", "a new star that must be seen tonight"
+            place = ["--ra", "210.91", "--dec", "54.32"]
+            call(
+                [*self._operator, "interrupt", name, *place, "--reason", reason],
+                "sending an interrupt",
+            )
+            self._wait(lambda: [entry["name"] for entry in self._told("interrupts")] == [name])
+            step.outcome = f"{name}: {reason}"
+
+    def _close_books(self) -> Books:
+        cloud = CloudReader(self.url)
+        with self._narrator.step("The node's record is held against the cloud's") as step:
+            accepted = self._accepted()
+            curves = {target: cloud.light_curve(target) for target in cloud.targets()}
+            books = take_books(accepted, curves, cloud.rows())
+            step.outcome = f"{len(accepted)} accepted by the node"
+        if not curves:
+            raise self.node.failure("measured none of the frames")
+        self.target = max(curves, key=lambda name: len(curves[name]))
+        with self._narrator.step("The light curve is drawn") as step:
+            points = curves[self.target]
+            draw_light_curve(
+                points,
+                self.target,
+                self.picture,
+                beneath=f"{len(points)} points · {self._night.story}",
+                truth=self._night.truth,
+            )
+            step.outcome = f"{self.target}, {len(points)} points"
+        self._narrator.books(str(books), balance=books.balance)
+        return books
+
+    # -- what the node says ---------------------------------------------------------------
+
+    @property
+    def _status(self) -> dict[str, Any]:
+        return read_status(self._data) or {}
+
+    @property
+    def _link(self) -> dict[str, Any]:
+        link: dict[str, Any] = self._status.get("link") or {}
+        return link
+
+    def _told(self, key: str) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self._status.get(key) or []
+        return entries
+
+    def _done_frames(self) -> int:
+        frames = self._status.get("frames") or {}
+        return int(frames.get("handed", 0)) + int(frames.get("refused", 0))
+
+    def _take(self, shots: Sequence[Shot], step: Step) -> None:
+        """Expose, and wait until the node has measured (or refused) every frame."""
+        for shot in shots:
+            take_shot(shot, self._frames)
+            self._taken += 1
+            step.progress(self._frame_counts())
+        limit_s = _FRAME_LIMIT_S + 2.0 * len(shots)
+        self.node.wait_until(
+            lambda: self._all_done(step), limit_s, f"did not measure {len(shots)} frames"
+        )
+
+    def _all_done(self, step: Step) -> bool:
+        step.progress(self._frame_counts())
+        return self._done_frames() >= self._taken
+
+    def _frame_counts(self) -> str:
+        refused = int((self._status.get("frames") or {}).get("refused", 0))
+        skipped = f", {refused} skipped" if refused else ""
+        return f"{self._done_frames() - refused} of {self._taken}{skipped}"
+
+    def _drain(self, step: Step) -> None:
+        def drained() -> bool:
+            queued = self._link.get("queued_uploads")
+            step.progress(f"{queued} in the queue")
+            return queued == 0 and bool(self._link.get("last_heartbeat_ok"))
+
+        self.node.wait_until(drained, _REACT_LIMIT_S, "did not deliver its queue")
+
+    def _tell_refusal(self) -> None:
+        refusal = self._status.get("last_refusal")
+        if refusal:
+            self._narrator.say(f"{Path(refusal['file']).name}: {refusal['reason']}", "yellow")
+
+    def _wait(self, holds: Any) -> None:
+        self.node.wait_until(holds, _REACT_LIMIT_S, "did not hear of it")
+
+    def _accepted(self) -> list[dict[str, Any]]:
+        ledger = Ledger(self._data / FILE_NAME)
+        try:
+            return ledger.handed()
+        finally:
+            ledger.close()
+
+
+def _thirds(shots: Sequence[Shot]) -> tuple[Sequence[Shot], Sequence[Shot], Sequence[Shot]]:
+    """Part the night in three, none of them empty where there are three frames."""
+    third = max(len(shots) // 3, 1)
+    return shots[:third], shots[third : 2 * third], shots[2 * third :]
+
+
+def _plan() -> dict[str, Any]:
+    night = datetime.now(UTC).strftime("%Y-%m-%d")
+    return {
+        "night": night,
+        "items": [
+            {"target": "SS Cyg", "ra": 21.7118, "dec": 43.5861, "expDur": 10, "expCount": 60}
+            | {"startTime": "21:30"},
+            {"target": "T CrB", "ra": 15.9917, "dec": 25.9203, "expDur": 10, "expCount": 60}
+            | {"startTime": "23:00"},
+        ],
+    }
