@@ -1,10 +1,39 @@
 """The photometer: measures the target of each frame of a night on the same comparison stars."""
 
+import datetime as dt
+import math
 import os
-from dataclasses import dataclass
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 
+from astropy.wcs import WCS
+
+from boundless_skies.node.catalogue import Catalogue, Stars
+from boundless_skies.node.errors import NoTarget, UnreadableFrame
+from boundless_skies.node.fits.frame import Frame, read_frame
+from boundless_skies.node.photometry.aperture import Aperture, Fluxes, best_radius_px
+from boundless_skies.node.photometry.comparison import choose, is_crowded, tie
+from boundless_skies.node.photometry.detection import Detection, detect
+from boundless_skies.node.photometry.ensemble import Ensemble, ZeroPoint
+from boundless_skies.node.photometry.exposure import Exposure
+from boundless_skies.node.photometry.noise import scintillation_mag
+from boundless_skies.node.photometry.quality import Circumstances, judge
 from boundless_skies.node.photometry.settings import PhotometrySettings, Target
+from boundless_skies.node.solving.field import Solution, Solver
+from boundless_skies.node.solving.pointing import solve_field
+from boundless_skies.node.solving.seiza_solver import SeizaSolver
+from boundless_skies.sky import Site, airmass, altitude_azimuth_deg, bjd_tdb
 from boundless_skies.wire import Measurement
+
+DEFAULT_FILTER = "CV"
+FILTERS = frozenset(
+    ("U", "B", "V", "R", "I", "CV", "CR", "SU", "SG", "SR", "SI", "SZ", "TB", "TG", "TR", "CBB")
+)
+"""The AAVSO's abbreviations that a header's own filter name is taken for."""
+
+_FIRST_RADIUS_FWHM = 1.2
+_ENSEMBLES_KEPT = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +48,10 @@ class FrameMeasurement:
         What was measured.
     x_px, y_px : float
         Where it lies in the file's image, 0-based, x along NAXIS1.
+    aperture_px : float
+        Radius of the circle in pixels of the file's image.
+    wcs : WCS
+        The plate solution, for the image with Bayer cells folded into one pixel each.
     reasons : tuple of str
         Why the quality is below "good"; empty when it is good.
     """
@@ -27,17 +60,241 @@ class FrameMeasurement:
     target: Target
     x_px: float
     y_px: float
+    aperture_px: float
+    wcs: WCS
     reasons: tuple[str, ...]
 
 
-class Photometer:
-    """Measures frames; keeps the last solution and each target's comparison stars."""
+@dataclass(frozen=True)
+class _Series:
+    """What the frames of one target have in common."""
 
-    def __init__(self, settings: PhotometrySettings) -> None:
+    ensemble: Ensemble
+    crowded: bool
+
+
+class Photometer:
+    """Measures frames; keeps the last solution and each target's comparison stars.
+
+    Frames of one target, filter, image size and exposure time share an ensemble: the
+    same comparison stars, the same aperture. May be used from several threads; they
+    wait for each other.
+
+    Parameters
+    ----------
+    settings : PhotometrySettings
+        What the config says.
+    catalogue : Catalogue, optional
+        Comparison stars; the bundled Tycho-2 by default.
+    solver : Solver, optional
+        Plate solver; seiza by default.
+    """
+
+    def __init__(
+        self,
+        settings: PhotometrySettings,
+        catalogue: Catalogue | None = None,
+        solver: Solver | None = None,
+    ) -> None:
         self.settings = settings
+        self._catalogue = catalogue if catalogue is not None else Catalogue.load()
+        self._solver = solver if solver is not None else SeizaSolver(self._catalogue)
+        self._series: OrderedDict[tuple[object, ...], _Series] = OrderedDict()
+        self._last_wcs: tuple[tuple[int, int], WCS] | None = None
+        self._lock = threading.Lock()
 
     def measure(
         self, path: str | os.PathLike[str], *, target: Target | None = None
     ) -> FrameMeasurement:
-        """Measure one frame."""
-        raise NotImplementedError
+        """Measure the target of one frame.
+
+        Parameters
+        ----------
+        path : path-like
+            A finished FITS file.
+        target : Target, optional
+            Wins over the config's target, which wins over the header's.
+
+        Returns
+        -------
+        FrameMeasurement
+            The point and how it came about.
+
+        Raises
+        ------
+        FrameError
+            If there is no point in it; the message says why and what to do.
+        """
+        frame = read_frame(path)
+        if self.settings.saturation_adu:
+            frame = replace(frame, saturation_adu=self.settings.saturation_adu)
+        with self._lock:
+            exposure = self._expose(frame, target or self._target_of(frame))
+            series = self._series_of(exposure)
+            fluxes = exposure.target_fluxes(series.ensemble.aperture)
+            zero_point = tie(exposure, series.ensemble)
+            return self._point(exposure, series, fluxes, zero_point)
+
+    def _target_of(self, frame: Frame) -> Target:
+        if self.settings.target is not None:
+            return self.settings.target
+        position = frame.facts.position_deg
+        if position is None:
+            raise NoTarget(
+                f"{frame.name} names no target position (OBJCTRA and OBJCTDEC, or RA and DEC): "
+                "give one with --target, --ra and --dec, or in the config."
+            )
+        return Target.at(*position, self.settings.target_name or frame.facts.object_name)
+
+    def _expose(self, frame: Frame, target: Target) -> Exposure:
+        detection = detect(frame)
+        return Exposure(
+            frame=frame,
+            detection=detection,
+            solution=self._solve(frame, detection, target),
+            target=target,
+            gain_e_per_adu=self.settings.gain_e_per_adu or frame.facts.gain_e_per_adu,
+        )
+
+    def _solve(self, frame: Frame, detection: Detection, target: Target) -> Solution:
+        facts, stated = frame.facts, self.settings.scale_arcsec_px
+        positions = [place for place in (facts.position_deg, target.position_deg) if place]
+        scales = (stated,) if stated else facts.scales_arcsec_px
+        solution = solve_field(
+            detection.field,
+            self._catalogue,
+            self._solver,
+            known=[wcs for wcs in (frame.wcs, self._wcs_before(frame)) if wcs is not None],
+            positions_deg=positions,
+            scales_arcsec_px=[scale * frame.cell_px for scale in scales],
+        )
+        self._last_wcs = (frame.shape, solution.wcs)
+        return solution
+
+    def _wcs_before(self, frame: Frame) -> WCS | None:
+        if self._last_wcs is None or self._last_wcs[0] != frame.shape:
+            return None
+        return self._last_wcs[1]
+
+    def _series_of(self, exposure: Exposure) -> _Series:
+        frame = exposure.frame
+        key = (exposure.target, self._filter(frame), frame.shape, frame.facts.exposure_s)
+        if key not in self._series:
+            self._series[key] = self._new_series(exposure)
+        self._series.move_to_end(key)
+        while len(self._series) > _ENSEMBLES_KEPT:
+            self._series.popitem(last=False)
+        return self._series[key]
+
+    def _new_series(self, exposure: Exposure) -> _Series:
+        aperture = self._new_aperture(exposure)
+        scale_deg, fwhm_px = exposure.scale_arcsec_px / 3600.0, exposure.detection.fwhm_px
+        target = exposure.target
+        around = self._around(exposure)
+        reach_deg = (2.0 * aperture.radius_px + fwhm_px) * scale_deg
+        near_deg = (aperture.radius_px + fwhm_px) * scale_deg
+        return _Series(
+            Ensemble(
+                choose(around, target, reach_deg),
+                aperture,
+                gain_known=exposure.gain_e_per_adu is not None,
+            ),
+            is_crowded(around, target, near_deg, own_deg=fwhm_px * scale_deg),
+        )
+
+    def _around(self, exposure: Exposure) -> Stars:
+        """Return the stars that a frame may show wherever in it the target drifts."""
+        height, width = exposure.frame.shape
+        radius_deg = math.hypot(width, height) * exposure.scale_arcsec_px / 3600.0
+        return self._catalogue.cone(*exposure.target.position_deg, min(radius_deg, 60.0))
+
+    def _new_aperture(self, exposure: Exposure) -> Aperture:
+        fwhm_px = exposure.detection.fwhm_px
+        if self.settings.aperture_radius_px:
+            return Aperture.around(
+                self.settings.aperture_radius_px / exposure.frame.cell_px, fwhm_px
+            )
+        first = Aperture.around(_FIRST_RADIUS_FWHM * fwhm_px, fwhm_px)
+        flux = float(exposure.target_fluxes(first).flux[0])
+        noise_adu, gain = exposure.detection.noise_adu, exposure.assumed_gain
+        return Aperture.around(best_radius_px(flux, noise_adu, fwhm_px, gain), fwhm_px)
+
+    def _point(
+        self, exposure: Exposure, series: _Series, fluxes: Fluxes, zero_point: ZeroPoint
+    ) -> FrameMeasurement:
+        frame, air = exposure.frame, self._airmass(exposure)
+        flag, reasons = judge(_circumstances(exposure, series, fluxes, zero_point, air))
+        own_mag = math.hypot(float(fluxes.error_mag[0]), self._scintillation_mag(frame, air))
+        measurement = Measurement(
+            target_name=exposure.target.name,
+            bjd=bjd_tdb(_middle(frame), *exposure.target.position_deg, self._site(frame)),
+            magnitude=float(fluxes.instrumental_mag[0]) + zero_point.value,
+            uncertainty=math.hypot(series.ensemble.noise_factor * own_mag, zero_point.error),
+            filter=self._filter(frame),
+            airmass=air,
+            fwhm=exposure.detection.fwhm_px * frame.cell_px,
+            snr=float(fluxes.snr[0]),
+            comparison_stars=zero_point.stars,
+            quality_flag=flag,
+            node_id=self.settings.node_id,
+            zero_point=zero_point.value,
+            zp_scatter=zero_point.scatter,
+            fits_file=frame.name,
+        )
+        x_px, y_px = frame.to_file_px(float(fluxes.x[0]), float(fluxes.y[0]))
+        return FrameMeasurement(
+            measurement=measurement,
+            target=exposure.target,
+            x_px=x_px,
+            y_px=y_px,
+            aperture_px=series.ensemble.aperture.radius_px * frame.cell_px,
+            wcs=exposure.solution.wcs,
+            reasons=reasons,
+        )
+
+    def _filter(self, frame: Frame) -> str:
+        stated = frame.facts.filter_name.upper()
+        return self.settings.filter_name or (stated if stated in FILTERS else DEFAULT_FILTER)
+
+    def _site(self, frame: Frame) -> Site | None:
+        return self.settings.site or frame.facts.site
+
+    def _airmass(self, exposure: Exposure) -> float | None:
+        site = self._site(exposure.frame)
+        if site is None:
+            return None
+        middle, position = _middle(exposure.frame), exposure.target.position_deg
+        return airmass(altitude_azimuth_deg(middle, *position, site)[0])
+
+    def _scintillation_mag(self, frame: Frame, air: float | None) -> float:
+        diameter_mm, seconds = self.settings.telescope_aperture_mm, frame.facts.exposure_s
+        if not diameter_mm or not seconds:
+            return 0.0
+        site = self._site(frame)
+        return scintillation_mag(diameter_mm, seconds, air or 1.0, site.elevation_m if site else 0)
+
+
+def _middle(frame: Frame) -> dt.datetime:
+    if frame.facts.mid_exposure_utc is None:
+        raise UnreadableFrame(f"{frame.name} does not say when it was exposed.")
+    return frame.facts.mid_exposure_utc
+
+
+def _circumstances(
+    exposure: Exposure,
+    series: _Series,
+    fluxes: Fluxes,
+    zero_point: ZeroPoint,
+    air: float | None,
+) -> Circumstances:
+    whole_ring = exposure.inside(fluxes.x, fluxes.y, series.ensemble.aperture.outer_px)
+    return Circumstances(
+        peak_fraction=float(fluxes.peak[0]) / exposure.frame.saturation_adu,
+        snr=float(fluxes.snr[0]),
+        comparison_stars=zero_point.stars,
+        zp_scatter=zero_point.scatter,
+        elongation=exposure.detection.elongation,
+        airmass=air,
+        crowded=series.crowded,
+        cut_ring=not whole_ring.all(),
+    )

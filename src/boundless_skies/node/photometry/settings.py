@@ -24,6 +24,17 @@ class Target:
     ra_deg: float
     dec_deg: float
 
+    @classmethod
+    def at(cls, ra_deg: float, dec_deg: float, name: str = "") -> Self:
+        """Make a target; one without a name is called by its position."""
+        ra_deg %= 360.0
+        return cls(name or f"J{ra_deg:.4f}{dec_deg:+.4f}", ra_deg, dec_deg)
+
+    @property
+    def position_deg(self) -> tuple[float, float]:
+        """Right ascension and declination."""
+        return self.ra_deg, self.dec_deg
+
 
 @dataclass(frozen=True, kw_only=True)
 class PhotometrySettings:
@@ -91,8 +102,7 @@ def _target(block: Mapping[str, Any]) -> Target | None:
     ra_deg, dec_deg = block.get("ra_deg"), block.get("dec_deg")
     if ra_deg is None or dec_deg is None:
         return None
-    name = str(block.get("name") or f"J{float(ra_deg):.4f}{float(dec_deg):+.4f}")
-    return Target(name, float(ra_deg) % 360.0, float(dec_deg))
+    return Target.at(float(ra_deg), float(dec_deg), str(block.get("name") or ""))
 
 
 def _site(block: Mapping[str, Any]) -> Site | None:

@@ -1,0 +1,181 @@
+"""A frame on its way through the photometer: its stars, its solution, its target."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from boundless_skies.node.catalogue import Stars
+from boundless_skies.node.errors import TargetNotDetected, TargetOutsideFrame
+from boundless_skies.node.fits.frame import Frame
+from boundless_skies.node.photometry.aperture import Aperture, Fluxes, measure_fluxes, recentre
+from boundless_skies.node.photometry.detection import Detection
+from boundless_skies.node.photometry.settings import Target
+from boundless_skies.node.solving.field import FloatArray, Solution
+from boundless_skies.node.solving.verification import (
+    centre_deg,
+    inside,
+    places,
+    scale_arcsec_px,
+)
+
+LEAST_TARGET_SNR = 5.0
+DEFAULT_GAIN_E_PER_ADU = 1.0
+
+_SHIFT_FWHM = 0.75
+_SMALLEST_SHIFT_PX = 2.0
+_MARGIN_FWHM = 1.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exposure:
+    """A solved frame with its target.
+
+    Attributes
+    ----------
+    frame : Frame
+        The pixels and the header's facts.
+    detection : Detection
+        The stars.
+    solution : Solution
+        Where it points.
+    target : Target
+        What is to be measured.
+    gain_e_per_adu : float or None
+        Electrons per unit of the file; 1 is assumed where it is unknown.
+    """
+
+    frame: Frame
+    detection: Detection
+    solution: Solution
+    target: Target
+    gain_e_per_adu: float | None
+
+    @property
+    def assumed_gain(self) -> float:
+        """Electrons per unit, known or assumed."""
+        return self.gain_e_per_adu or DEFAULT_GAIN_E_PER_ADU
+
+    @property
+    def scale_arcsec_px(self) -> float:
+        """Size of a pixel of the frame's data."""
+        return scale_arcsec_px(self.solution.wcs)
+
+    @property
+    def centre_deg(self) -> tuple[float, float]:
+        """Right ascension and declination of the frame's centre."""
+        height, width = self.frame.shape
+        return centre_deg(self.solution.wcs, width, height)
+
+    @property
+    def largest_shift_px(self) -> float:
+        """How far a star may lie from its place and still be that star."""
+        return max(_SHIFT_FWHM * self.detection.fwhm_px, _SMALLEST_SHIFT_PX)
+
+    def places(self, stars: Stars) -> tuple[FloatArray, FloatArray]:
+        """Return the pixels at which catalogue stars should lie."""
+        return places(self.solution.wcs, stars)
+
+    def inside(self, x: FloatArray, y: FloatArray, margin_px: float) -> npt.NDArray[np.bool_]:
+        """Say which positions lie at least a margin inside of the frame."""
+        height, width = self.frame.shape
+        return inside(x, y, width, height, margin_px)
+
+    def centred(
+        self, x: FloatArray, y: FloatArray
+    ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
+        """Return the centroids near positions, and whether they are near enough."""
+        new_x, new_y = recentre(self.detection.image, x, y, self.detection.fwhm_px)
+        return new_x, new_y, np.hypot(new_x - x, new_y - y) <= self.largest_shift_px
+
+    def fluxes(self, x: FloatArray, y: FloatArray, aperture: Aperture) -> Fluxes:
+        """Measure the light at positions."""
+        return measure_fluxes(
+            self.detection.image, self.frame.peak, x, y, aperture, self.assumed_gain
+        )
+
+    def target_place(self) -> tuple[FloatArray, FloatArray]:
+        """Return the target's centroid, as arrays of one.
+
+        Returns
+        -------
+        tuple of ndarray
+            0-based pixels of the frame's data.
+
+        Raises
+        ------
+        TargetOutsideFrame
+            If its position is not well inside of the image.
+        TargetNotDetected
+            If no star is seen there.
+        """
+        margin_px = _MARGIN_FWHM * self.detection.fwhm_px
+        x, y = self.places(_as_star(self.target))
+        if not self.inside(x, y, margin_px).all():
+            raise self._outside(float(x[0]), float(y[0]))
+        new_x, new_y, near = self.centred(x, y)
+        if not (near & self.inside(new_x, new_y, margin_px)).all():
+            raise self._not_detected(
+                f"no star is seen within {self.largest_shift_px * self.scale_arcsec_px:.0f}″ of it"
+            )
+        return new_x, new_y
+
+    def target_fluxes(self, aperture: Aperture) -> Fluxes:
+        """Measure the target.
+
+        Parameters
+        ----------
+        aperture : Aperture
+            Circle and ring.
+
+        Returns
+        -------
+        Fluxes
+            Arrays of one.
+
+        Raises
+        ------
+        TargetOutsideFrame
+            If its position, or part of the circle, lies outside of the image.
+        TargetNotDetected
+            If its signal to noise is below 5.
+        """
+        x, y = self.target_place()
+        if not self.inside(x, y, aperture.radius_px).all():
+            raise self._outside(float(x[0]), float(y[0]))
+        fluxes = self.fluxes(x, y, aperture)
+        snr = float(fluxes.snr[0])
+        # "not >=" refuses NaN too.
+        if not snr >= LEAST_TARGET_SNR:
+            raise self._not_detected(
+                f"its signal to noise is {snr:.1f}, below {LEAST_TARGET_SNR:.0f}"
+            )
+        return fluxes
+
+    def _outside(self, x: float, y: float) -> TargetOutsideFrame:
+        height, width = self.frame.shape
+        (x_px, y_px), cell = self.frame.to_file_px(x, y), self.frame.cell_px
+        ra_deg, dec_deg = self.centre_deg
+        return TargetOutsideFrame(
+            f"{_named(self.target)} lies outside of the frame or on its edge, at x = {x_px:.0f}, "
+            f"y = {y_px:.0f} of {width * cell} × {height * cell} pixels: the frame's centre is "
+            f"RA {ra_deg:.3f}°, Dec {dec_deg:+.3f}°. Check the target's position or centre it.",
+            x_px=x_px,
+            y_px=y_px,
+        )
+
+    def _not_detected(self, why: str) -> TargetNotDetected:
+        return TargetNotDetected(
+            f"{_named(self.target)} is not detected: {why}. Check its position (a header's RA and "
+            "DEC may be only where the mount thought it pointed; --ra and --dec or the config "
+            "win over them), or expose longer.",
+            target=self.target.name,
+        )
+
+
+def _as_star(target: Target) -> Stars:
+    return Stars(np.array([target.ra_deg]), np.array([target.dec_deg]), np.zeros(1))
+
+
+def _named(target: Target) -> str:
+    return f"{target.name} (RA {target.ra_deg:.4f}°, Dec {target.dec_deg:+.4f}°)"
