@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,9 +17,9 @@ from boundless_skies.wire.paths import IMAGES
 from cloud_communicator.arrayfile import ArrayFile, Entry
 from cloud_communicator.board import StatusBoard
 from cloud_communicator.client import CloudClient
-from cloud_communicator.errors import CloudRefused, LinkFailure, NoConnection
+from cloud_communicator.errors import Cancelled, CloudRefused, LinkFailure, NoConnection
 from cloud_communicator.rhythm import Pauses
-from cloud_communicator.uplink import REFUSED_FOR_GOOD, ROW_OF_FAILURES
+from cloud_communicator.uplink import REFUSED_FOR_GOOD, ROW_OF_FAILURES, next_try
 
 log = logging.getLogger("cloud_communicator")
 
@@ -124,18 +125,16 @@ class ImageCourier:
     def drain(self, due: float, grace_s: float, stop: Event) -> None:
         """Try the remembered files in order, as `Uplink.drain` does its entries."""
         self._on_disk(self._queue.save)
-        row = 0
-        for entry in self._queue.all_entries():
+        pending, row = deque(self._queue.all_entries()), 0
+        while pending and row < ROW_OF_FAILURES and not stop.is_set():
             now = self._monotonic()
             left_s = min(UPLOAD_S, due + grace_s - now)
             resting = self._pauses.left_s(KIND) > 0
-            if stop.is_set() or resting or now >= due or left_s < min(_LEAST_S, grace_s / 2):
+            if resting or now >= due or left_s < min(_LEAST_S, grace_s / 2):
                 break
             try:
-                row = self._try(entry, row, left_s, stop)
-            except NoConnection:
-                break
-            if row >= ROW_OF_FAILURES:
+                row = self._try(next_try(pending, row), row, left_s, stop)
+            except (NoConnection, Cancelled):
                 break
 
     def _try(self, entry: Entry, row: int, left_s: float, stop: Event) -> int:
@@ -147,18 +146,28 @@ class ImageCourier:
         except CloudRefused as refusal:
             self._board.failed(KIND, refusal)
             if refusal.status not in REFUSED_FOR_GOOD:
-                return row + 1
+                return self._failed(entry, row)
             entry.refusals += 1
             if entry.refusals < _MOST_REFUSALS:
                 return 0
             log.warning("The cloud refused %s for good; its upload is let go: %s", path, refusal)
-        except (LinkFailure, OSError) as error:
-            self._board.failed(KIND, error)
-            if isinstance(error, NoConnection):
+        except Cancelled:
+            raise
+        except LinkFailure as failure:
+            self._board.failed(KIND, failure)
+            if isinstance(failure, NoConnection):
                 raise
-            return row + 1
+            return self._failed(entry, row)
+        except OSError as error:  # the file's own trouble says nothing about the way to the cloud
+            self._board.failed(KIND, f"{path} cannot be read ({error.strerror or error}).")
+            return row
         self._on_disk(lambda: self._queue.remove(entry))
         return 0
+
+    @staticmethod
+    def _failed(entry: Entry, row: int) -> int:
+        entry.failures += 1
+        return row + 1
 
     def _upload(self, path: str, total_s: float, cancel: Event | None) -> None:
         with Path(path).open("rb") as file:

@@ -30,6 +30,35 @@ REFUSED_FOR_GOOD = frozenset(
 )
 
 
+def next_try(pending: deque[Entry], row: int) -> Entry:
+    """Take the next entry to try: after two failures in a row by suspects, the least suspect.
+
+    An entry that failed in three drains may itself be what the cloud stumbles over;
+    the last try of a row goes to the one that failed least, so that a few of them
+    at the head cannot hold up the rest, nor can many after an outage.
+
+    Parameters
+    ----------
+    pending : deque of Entry
+        What is still to be tried, at least one.
+    row : int
+        How many link failures there were in a row.
+
+    Returns
+    -------
+    Entry
+        The next try; it is out of ``pending``.
+    """
+    entry = pending.popleft()
+    if row == ROW_OF_FAILURES - 1 and entry.failures >= SUSPECT_AFTER and pending:
+        least = min(pending, key=lambda other: other.failures)
+        if least.failures < entry.failures:
+            pending.remove(least)
+            pending.appendleft(entry)
+            return least
+    return entry
+
+
 class Uplink:
     """Delivers measurements and keeps the books of those that could not be.
 
@@ -124,7 +153,7 @@ class Uplink:
             if self._monotonic() >= due:
                 self._cut_at = pending[0].line
                 break
-            entry = self._next(pending, row)
+            entry = next_try(pending, row)
             try:
                 row = self._try(entry, row, due + grace_s - self._monotonic(), stop)
             except (NoConnection, Cancelled):
@@ -142,26 +171,10 @@ class Uplink:
             entries.rotate(-before)
         return entries
 
-    @staticmethod
-    def _next(pending: deque[Entry], row: int) -> Entry:
-        """Choose the next try: after two failures in a row by suspects, the least suspect.
-
-        An entry that failed in three drains may itself be what the cloud stumbles
-        over; the last try of a row goes to the one that failed least, so that a few
-        of them at the head cannot hold up the rest, nor can many after an outage.
-        """
-        entry = pending.popleft()
-        if row == ROW_OF_FAILURES - 1 and entry.failures >= SUSPECT_AFTER and pending:
-            least = min(pending, key=lambda other: other.failures)
-            if least.failures < entry.failures:
-                pending.remove(least)
-                pending.appendleft(entry)
-                return least
-        return entry
-
     def _try(self, entry: Entry, row: int, total_s: float, stop: Event) -> int:
         """Try one entry; returns how many link failures there are in a row now."""
-        entry.in_flight = True  # so that a full queue does not evict what may just arrive
+        if not self._queue.claim(entry):  # evicted or dropped since the drain began
+            return row
         try:
             return self._try_once(entry, row, total_s, stop)
         finally:
