@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from boundless_skies.wire import idempotency_key
-from cloud_communicator.arrayfile import Reading, canonical_or_near
+from cloud_communicator.arrayfile import ANY_NAME, Reading, canonical_or_near
 from cloud_communicator.disk import Ledger, file_lock
 from cloud_communicator.retryqueue import (
     DROPPED_NAME,
@@ -64,7 +64,7 @@ def read_books(folder: Path) -> Books:
     return Books(
         records={"queued": queued, **ledgers},
         damaged=len(reading.damaged),
-        put_aside=sorted(folder.glob(f"{QUEUE_NAME}.damaged-*")),
+        put_aside=sorted(folder.glob(f"{QUEUE_NAME}.damaged-{ANY_NAME}")),
         torn=lines - sum(len(records) for records in ledgers.values()),
     )
 
@@ -279,9 +279,8 @@ def drop(folder: Path, keys: tuple[str, ...], everything: bool, yes: bool) -> No
     entries = [e for e in books_of.entries() if chosen({"payload": e.payload()})]
     if not yes:
         click.confirm(f"Drop {len(entries)} measurements that the cloud does not have?", abort=True)
-    for entry in entries:
-        _on_disk(folder, lambda entry=entry: books_of.drop(entry))  # type: ignore[misc]
-    click.echo(f"{len(entries)} dropped. To bring them back: boundless queue replay --dropped")
+    dropped = _on_disk(folder, lambda: sum(books_of.drop(entry) for entry in entries))
+    click.echo(f"{dropped} dropped. To bring them back: boundless queue replay --dropped")
 
 
 def _chooser(

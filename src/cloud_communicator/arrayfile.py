@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import re
+import secrets
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ from cloud_communicator.disk import (
     file_lock,
     make_folder,
     replace_file,
+    sync_folder,
     write_all,
 )
 
@@ -44,6 +46,8 @@ _BITS = bytes.maketrans(b"01", _BLANKS)
 _SPACE = b" \t\r\n"
 _STRUCTURE = _SPACE + b",[]"
 _SPARE_BYTES = 65_536
+_MARK_BYTES = 16
+ANY_NAME = "?" * 12  # pattern of the names under which damage is put aside
 # What goes on with a key or a brace is no entry, but the beginning or the inside of a damaged one.
 _GOES_ON = re.compile(rb'[ \t\r\n]*(?:\}|,?[ \t\r\n]*"[^"\\]*"[ \t\r\n]*:)')
 _DECODER = json.JSONDecoder()
@@ -232,6 +236,7 @@ class ArrayFile:
         self.damaged = 0
         self._hallmark = hallmark
         self._lock_path = path.with_suffix(".lock")
+        self._mark = secrets.token_bytes(_MARK_BYTES)
         self._mutex = RLock()
         self._depth = 0
         self._descriptor = -1
@@ -250,10 +255,10 @@ class ArrayFile:
                 yield
                 return
             make_folder(self.path.parent)
-            with file_lock(self._lock_path):
+            with file_lock(self._lock_path) as lock:
                 self._depth += 1
                 try:
-                    self._keep_in_step()
+                    self._keep_in_step(lock)
                     yield
                 finally:
                     self._depth -= 1
@@ -289,17 +294,21 @@ class ArrayFile:
             self.entries = Reading(self.path.read_bytes(), self._hallmark).entries
             self._stale = True
 
-    def _keep_in_step(self) -> None:
+    def _keep_in_step(self, lock: int) -> None:
+        """Read the file again if others changed it; write it anew if it is not as it should be."""
+        others = os.pread(lock, _MARK_BYTES, 0) != self._mark
         try:
             stat = self.path.stat()
         except FileNotFoundError:
             self._begin()
-            return
-        same = self._descriptor >= 0 and os.fstat(self._descriptor).st_ino == stat.st_ino
-        if not same or stat.st_size != self._size:
-            self._read()
-        elif self._stale:
-            self._rewrite()
+        else:
+            same = self._descriptor >= 0 and os.fstat(self._descriptor).st_ino == stat.st_ino
+            if others or not same or stat.st_size != self._size:
+                self._read()
+            elif self._stale:
+                self._rewrite()
+        if others:  # only now: who leaves the mark knows what is in the file
+            write_all(lock, self._mark, 0)
 
     def _begin(self) -> None:
         if self._descriptor >= 0 and self.entries:
@@ -316,6 +325,7 @@ class ArrayFile:
         except OSError:
             os.close(descriptor)
             raise
+        sync_folder(self.path.parent)  # a kill may have come between a rename and its sync
         self._descriptor, self._size = descriptor, len(data)
         reading = Reading(data, self._hallmark)
         self._take(reading.entries)
@@ -330,17 +340,17 @@ class ArrayFile:
             if gone := next((entry for entry in found if entry.line == line), None):
                 found.remove(gone)
         before = {entry.line: entry for entry in self.entries}
-        for entry in found:
-            if known := before.get(entry.line):
-                entry.failures, entry.refusals = known.failures, known.refusals
-                entry.in_flight = known.in_flight
-        self.entries = found
+        self.entries = []
+        for entry in found:  # those who hold an entry go on holding the same
+            known = before.pop(entry.line, entry)
+            known.start, known.end = entry.start, entry.end
+            self.entries.append(known)
 
     def _keep_damage(self) -> None:
         if not self._unkept:
             return
         for piece in self._unkept:
-            name = f"{self.path.name}.damaged-{sha256(piece).hexdigest()[:12]}"
+            name = f"{self.path.name}.damaged-{sha256(piece).hexdigest()[: len(ANY_NAME)]}"
             replace_file(self.path.with_name(name), piece)
         log.error(
             "%s was damaged: %d entries are whole and kept, %d damaged pieces are put aside "
@@ -355,7 +365,7 @@ class ArrayFile:
 
     def _count_damaged(self) -> int:
         with suppress(OSError):
-            return sum(1 for _ in self.path.parent.glob(f"{self.path.name}.damaged-*"))
+            return sum(1 for _ in self.path.parent.glob(f"{self.path.name}.damaged-{ANY_NAME}"))
         return 0
 
     def _close(self) -> None:
@@ -395,9 +405,15 @@ class ArrayFile:
             return entry
 
     def save(self) -> None:
-        """Write what waits in memory; raises OSError if the disk still refuses."""
+        """Get in step with the disk: what waits goes there, what others wrote comes from it.
+
+        Raises
+        ------
+        OSError
+            If the disk still refuses.
+        """
         with self._mutex:
-            if not self.unsaved and not self._stale:
+            if not self.unsaved and not self.path.exists():
                 return
             with self.locked():
                 while self.unsaved:
@@ -432,6 +448,24 @@ class ArrayFile:
             self._stale = True
             raise
 
+    def claim(self, entry: Entry) -> bool:
+        """Mark an entry as in flight; False if it has been taken out meanwhile."""
+        with self._mutex:
+            entry.in_flight = entry in self.entries or entry in self.unsaved
+            return entry.in_flight
+
+    def holds(self, entry: Entry) -> bool:
+        """Tell whether an entry, or one equal to it, is still here."""
+        with self._mutex:
+            return entry in self.unsaved or self._current(entry) is not None
+
+    def forget_unsaved(self, line: bytes) -> None:
+        """Give up the newest entry that waits in memory with this line: it is on disk elsewhere."""
+        with self._mutex:
+            newest = next((e for e in reversed(self.unsaved) if e.line == line), None)
+            if newest is not None:
+                self.unsaved.remove(newest)
+
     def _current(self, entry: Entry) -> Entry | None:
         """Find an entry after the file may have been read again: then it is another object."""
         if entry in self.entries:
@@ -447,26 +481,26 @@ class ArrayFile:
     def _write_at_tail(self, entry: Entry) -> None:
         if self._descriptor < 0:
             self._create()
-        tail = self.entries[-1].end if self.entries else len(_OPEN)
+        tail = self._size - len(_CLOSE)
         before = b",\n" if self.entries else b"\n"
         core = before + entry.line + seal(entry.line)
-        spaces = b" " * (self._size - tail - len(core) - len(_CLOSE))
-        data = core + spaces + _CLOSE
         try:
-            write_all(self._descriptor, data, tail)
+            write_all(self._descriptor, core + _CLOSE, tail)
             os.fdatasync(self._descriptor)
         except OSError:
             self._restore_tail(tail)
             raise
         entry.start, entry.end = tail + len(before), tail + len(core)
-        self._size = tail + len(data)
+        self._size = tail + len(core) + len(_CLOSE)
 
     def _restore_tail(self, tail: int) -> None:
+        """Close the array again where it ended; needs no room, unlike writing it anew."""
         self._stale = True
         with suppress(OSError):
             write_all(self._descriptor, _CLOSE, tail)
             os.ftruncate(self._descriptor, tail + len(_CLOSE))
-            self._size = tail + len(_CLOSE)
+            os.fdatasync(self._descriptor)
+            self._stale = False
 
     def _create(self) -> None:
         replace_file(self.path, _EMPTY)
@@ -475,21 +509,24 @@ class ArrayFile:
 
     def _blank(self, entry: Entry) -> None:
         place = self.entries.index(entry)
-        if place < len(self.entries) - 1:
-            start, end = entry.start, entry.end + 1  # with the comma behind it
+        if place == len(self.entries) - 1:
+            self._close_at(self.entries[place - 1].end if place else len(_OPEN))
         else:
-            start = self.entries[place - 1].end if place else len(_OPEN)  # from the comma before it
-            end = entry.end
-        write_all(self._descriptor, b" " * (end - start), start)
+            end = entry.end + 1  # with the comma behind it
+            write_all(self._descriptor, b" " * (end - entry.start), entry.start)
         del self.entries[place]
-        self._tidy()
+        with suppress(OSError):  # it is taken out; the room that it took can be had back later
+            self._tidy()
+
+    def _close_at(self, end: int) -> None:
+        """End the array here; what stood behind is blank, and so JSON, before it is cut off."""
+        self._stale = True
+        write_all(self._descriptor, _CLOSE + b" " * (self._size - end - len(_CLOSE)), end)
+        os.ftruncate(self._descriptor, end + len(_CLOSE))
+        self._size = end + len(_CLOSE)
+        self._stale = False
 
     def _tidy(self) -> None:
-        if not self.entries and self._size > len(_EMPTY):
-            write_all(self._descriptor, _EMPTY, 0)
-            os.ftruncate(self._descriptor, len(_EMPTY))
-            self._size = len(_EMPTY)
-            return
         live = sum(len(entry.line) for entry in self.entries)
         if self._size > 2 * live + _SPARE_BYTES:
             self._rewrite()

@@ -79,7 +79,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def file_lock(path: Path) -> Iterator[None]:
+def file_lock(path: Path) -> Iterator[int]:
     """Hold a lock that other processes respect; a killed holder leaves none behind.
 
     Parameters
@@ -89,8 +89,8 @@ def file_lock(path: Path) -> Iterator[None]:
 
     Yields
     ------
-    None
-        While the lock is held.
+    int
+        The lock file's descriptor, while the lock is held.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def file_lock(path: Path) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)
     try:
         _wait_for_lock(descriptor, path)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

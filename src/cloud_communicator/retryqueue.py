@@ -81,6 +81,10 @@ class RetryQueue:
         if len(elsewhere) < len(records):
             ledger.keep_only(elsewhere)
 
+    def claim(self, entry: Entry) -> bool:
+        """Keep an entry from being evicted while it is tried; False if it has left the queue."""
+        return self.file.claim(entry)
+
     def entries(self) -> list[Entry]:
         """Return all entries, oldest first."""
         return self.file.all_entries()
@@ -108,10 +112,9 @@ class RetryQueue:
         return entry
 
     def save(self) -> None:
-        """Write what waits in memory; raises OSError if the disk still refuses."""
-        if self.file.unsaved:
-            self.file.save()
-            self._evict()
+        """Get in step with the disk, both ways; raises OSError if it still refuses."""
+        self.file.save()
+        self._evict()
 
     def _evict(self) -> None:
         if len(self.file.entries) <= self._cap:
@@ -148,7 +151,7 @@ class RetryQueue:
         Returns
         -------
         bool
-            Whether the entry was moved.
+            Whether the entry was moved; False also if it has left the queue meanwhile.
 
         Raises
         ------
@@ -159,20 +162,35 @@ class RetryQueue:
         if entry.refusals < REFUSALS_UNTIL_REJECTED:
             return False
         why = {"why": "refused by the cloud", "status": status, "reply": reply}
+        return self._move_durably(entry, self.rejected, why)
+
+    def drop(self, entry: Entry) -> bool:
+        """Take an entry out by hand; it goes to the dropped ones.
+
+        Parameters
+        ----------
+        entry : Entry
+            What to drop.
+
+        Returns
+        -------
+        bool
+            Whether it was dropped; False if it has left the queue meanwhile.
+        """
+        return self._move_durably(entry, self.dropped, {"why": "dropped by hand"})
+
+    def _move_durably(self, entry: Entry, ledger: Ledger, why: dict[str, Any]) -> bool:
+        moved = self._move(entry, ledger, why)
+        self.file.sync()
+        return moved
+
+    def _move(self, entry: Entry, ledger: Ledger, why: dict[str, Any]) -> bool:
         with self.file.locked():
-            self._move(entry, self.rejected, why)
-            self.file.sync()
+            if not self.file.holds(entry):
+                return False
+            ledger.append({"at": self._now(), **why, "payload": entry.payload()})
+            self.file.remove(entry)
         return True
-
-    def drop(self, entry: Entry) -> None:
-        """Take an entry out by hand; it goes to the dropped ones."""
-        with self.file.locked():
-            self._move(entry, self.dropped, {"why": "dropped by hand"})
-            self.file.sync()
-
-    def _move(self, entry: Entry, ledger: Ledger, why: dict[str, Any]) -> None:
-        ledger.append({"at": self._now(), **why, "payload": entry.payload()})
-        self.file.remove(entry)
 
     def replay(self, ledger: Ledger, chosen: Callable[[dict[str, Any]], bool]) -> int:
         """Bring records of a ledger back into the queue, as far as it has room.
@@ -201,9 +219,17 @@ class RetryQueue:
             back = [r for r in records if chosen(r) and "payload" in r][: max(room, 0)]
             for record in back:
                 if (line := _line_of(record)) not in waiting:
-                    self.file.append(line)
-            ledger.keep_only([r for r in records if not any(r is b for b in back)])
+                    self._bring_back(line)
+            if back:
+                ledger.keep_only([r for r in records if not any(r is b for b in back)])
         return len(back)
+
+    def _bring_back(self, line: bytes) -> None:
+        try:
+            self.file.append(line)
+        except OSError:
+            self.file.forget_unsaved(line)
+            raise
 
 
 def _line_of(record: dict[str, Any]) -> bytes:
