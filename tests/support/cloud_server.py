@@ -23,7 +23,7 @@ from pathlib import Path
 ADMIN_KEY = "operator-key-of-the-tests"
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 20.0
-CLOUD_COMMAND = (sys.executable, "-m", "boundless_skies.cli", "cloud")
+CLOUD_COMMAND = (sys.executable, "-W", "error", "-m", "boundless_skies.cli", "cloud")
 UP_LINE = re.compile(r"Cloud is up: (http://\S+)")
 
 

@@ -1,6 +1,7 @@
 """``boundless cloud``: run a cloud, and steer it from its own machine."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -95,7 +96,11 @@ def serve(config: CloudConfig, host: str, port: int, *, access_log: bool = False
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     listener = _listen(host, port)
-    opened = _open(config)
+    try:
+        opened = _open(config)
+    except click.ClickException:
+        listener.close()
+        raise
     app = make_app(opened, announce_key=_announce_key)
     server = _Server(
         uvicorn.Config(
@@ -135,10 +140,12 @@ def _listen(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
+        with contextlib.ExitStack() as on_failure:
+            listener = on_failure.enter_context(socket.socket(family, kind, protocol))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+            on_failure.pop_all()
     except OSError as error:
         raise click.ClickException(
             f"Cannot listen on {host}, port {port}: {error.strerror or error}. "

@@ -1,12 +1,17 @@
 """What calls and pages share of HTTP."""
 
+import re
 from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 from litestar import Request
 from litestar.datastructures import State
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 CloudRequest: TypeAlias = Request[Any, Any, State]
+
+_PATH_PARAMETER = re.compile(r"\{\w+\}")
 
 API_ROOT = "/api"
 # 'unsafe-inline' is for styles alone: the plotting library sets them on what it draws.
@@ -53,12 +58,24 @@ def is_api_path(path: str) -> bool:
     return path == API_ROOT or path.startswith(API_ROOT + "/")
 
 
+def allowed_methods(request: CloudRequest) -> list[str]:
+    """Return the methods that a path answers to."""
+    path = request.scope["path"].rstrip("/") or "/"
+    return sorted(
+        str(method)
+        for route in request.app.routes
+        if isinstance(route, HTTPRoute)
+        and re.fullmatch(_PATH_PARAMETER.sub("[^/]+", route.path_format), path)
+        for method in route.methods
+    )
+
+
 def rest_of_path(request: CloudRequest, prefix: str) -> str:
     """Return what follows a prefix in the path, decoded once from what was really sent.
 
-    The framework's own path parameter would lose doubled and trailing slashes.
+    The framework's own path would lose doubled and trailing slashes.
     """
-    path: str = request.scope["path"]
+    path = unquote(request.scope["raw_path"].decode("ascii", "replace"))
     return path.removeprefix(prefix)
 
 

@@ -10,7 +10,15 @@ UNIX_EPOCH_JD = 2_440_587.5
 """Julian date of 1970-01-01T00:00 UTC."""
 SECONDS_PER_DAY = 86_400.0
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
+YEAR_S = 365.25 * DAY_S
 JUST_NOW_S = 45
+UNITS = (
+    (59.5 * MINUTE_S, MINUTE_S, "minute"),
+    (2 * DAY_S, HOUR_S, "hour"),
+    (60 * DAY_S, DAY_S, "day"),
+    (2 * YEAR_S, YEAR_S / 12, "month"),
+)
+"""Up to which age (s) a time is told in which unit (s)."""
 
 
 def utc_now() -> datetime:
@@ -49,11 +57,10 @@ def ago(then: datetime | None, now: datetime) -> str:
     seconds = (now - then).total_seconds()
     if seconds < JUST_NOW_S:
         return "just now"
-    if seconds < HOUR_S:
-        return f"{counted(max(1, round(seconds / MINUTE_S)), 'minute')} ago"
-    if seconds < 2 * DAY_S:
-        return f"{counted(max(1, round(seconds / HOUR_S)), 'hour')} ago"
-    return f"{counted(round(seconds / DAY_S), 'day')} ago"
+    unit_s, noun = next(
+        ((unit_s, noun) for limit_s, unit_s, noun in UNITS if seconds < limit_s), (YEAR_S, "year")
+    )
+    return f"{counted(max(1, round(seconds / unit_s)), noun)} ago"
 
 
 def span_text(days: float) -> str:

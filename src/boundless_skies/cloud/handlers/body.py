@@ -6,6 +6,8 @@ import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+from litestar.exceptions import InternalServerException
+
 from boundless_skies.cloud.domain.errors import InvalidInput, TooLarge, Unavailable, UnsupportedForm
 from boundless_skies.cloud.domain.json_text import parse_json
 from boundless_skies.cloud.web import CloudRequest
@@ -17,7 +19,7 @@ JSON_DEADLINE_S = 30
 IMAGE_DEADLINE_S = 900
 DRAIN_MAX_BYTES = 64 << 20
 """How much of a refused body is read on, so that its sender sees the refusal."""
-DRAIN_DEADLINE_S = 5
+DRAIN_DEADLINE_S = 2
 RETRY_AFTER_S = 5
 
 _JSON_TYPE = re.compile(r"(application|text)/([\w.+-]+\+)?json", re.IGNORECASE)
@@ -89,6 +91,8 @@ async def _next_before(
     try:
         async with asyncio.timeout_at(deadline):
             return await anext(stream, None)
+    except InternalServerException:  # the framework's word for a sender that hung up
+        raise InvalidInput("The sender broke off before the body was whole.") from None
     except TimeoutError:
         raise Unavailable(
             f"The body did not arrive within {deadline_s:g} s; try again.", RETRY_AFTER_S

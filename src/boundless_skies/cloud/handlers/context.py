@@ -1,6 +1,7 @@
 """How a handler gets at the services and at whoever calls it."""
 
 from litestar.datastructures import State
+from litestar.di import NamedDependency
 
 from boundless_skies.cloud.domain.nodes import Node
 from boundless_skies.cloud.services.bundle import Services
@@ -10,18 +11,18 @@ from boundless_skies.wire.paths import ADMIN_KEY_HEADER, API_KEY_HEADER, NODE_ID
 
 def provide_services(state: State) -> Services:
     """Return the services that the factory made."""
-    services: Services = state.services
+    services: NamedDependency[Services] = state.services
     return services
 
 
-async def provide_node(request: CloudRequest, services: Services) -> Node:
+async def provide_node(request: CloudRequest, services: NamedDependency[Services]) -> Node:
     """Return the node that calls; anyone else is refused before a body is read."""
     return await services.nodes.authenticate(
         request.headers.get(NODE_ID_HEADER), request.headers.get(API_KEY_HEADER)
     )
 
 
-async def provide_operator(request: CloudRequest, services: Services) -> bool:
+async def provide_operator(request: CloudRequest, services: NamedDependency[Services]) -> bool:
     """Let the operator pass; anyone else is refused before a body is read."""
     services.operator.authenticate(request.headers.get(ADMIN_KEY_HEADER))
     return True

@@ -99,13 +99,15 @@ class Described:
     """What to tell of a call beyond its path and its docstring.
 
     ``reply`` and ``body`` are examples; ``body`` is None where the request has
-    none. ``query`` names the query parameters with what they do, ``headers``
-    the optional headers.
+    none. ``who`` may call it, ``group`` is where it is listed where that differs.
+    ``query`` names the query parameters with what they do, ``headers`` the
+    optional headers.
     """
 
     reply: Any
     body: Any = None
     who: str = NODE
+    group: str = ""
     media_type: str = JSON
     query: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
@@ -146,10 +148,11 @@ def build_openapi(calls: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
 
 def _operation(call: HTTPRouteHandler, path: str) -> dict[str, Any]:
     told: Described = call.opt["described"]
-    summary, _, description = cleandoc(call.fn.__doc__ or "").partition("\n")
+    text = cleandoc(call.fn.__doc__ or "").replace("``", "")
+    summary, _, description = text.partition("\n")
     operation: dict[str, Any] = {
         "operationId": call.fn.__name__,
-        "tags": [told.who],
+        "tags": [told.group or told.who],
         "summary": summary.rstrip("."),
         "description": description.strip(),
         "security": SECURITY[told.who],

@@ -9,7 +9,7 @@ from litestar import Response
 from litestar.exceptions import ClientException, HTTPException
 
 from boundless_skies.cloud.domain import errors
-from boundless_skies.cloud.web import CloudRequest
+from boundless_skies.cloud.web import CloudRequest, allowed_methods
 
 STATUS: dict[type[Exception], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.BAD_REQUEST,
@@ -42,7 +42,9 @@ def answer_error(request: CloudRequest, error: Exception) -> Response[Any]:
     """Answer an error with ``{"error": …}``."""
     status = status_of(error)
     return Response(
-        {"error": describe(request, error, status)}, status_code=status, headers=_headers(error)
+        {"error": describe(request, error, status)},
+        status_code=status,
+        headers=_headers(request, error, status),
     )
 
 
@@ -67,8 +69,9 @@ def describe(request: CloudRequest, error: Exception, status: HTTPStatus) -> str
     return str(error.detail) if isinstance(error, ClientException) else str(error)
 
 
-def _headers(error: Exception) -> dict[str, str]:
+def _headers(request: CloudRequest, error: Exception, status: HTTPStatus) -> dict[str, str]:
     if isinstance(error, errors.Unavailable):
         return {"Retry-After": str(error.retry_after_s)}
-    allow = (getattr(error, "headers", None) or {}).get("Allow")
-    return {"Allow": allow} if allow else {}
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return {"Allow": ", ".join(allowed_methods(request))}
+    return {}

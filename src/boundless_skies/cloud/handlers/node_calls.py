@@ -5,7 +5,9 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get, post
+from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from boundless_skies.cloud.domain.errors import Refusal, UnknownObject
 from boundless_skies.cloud.domain.features import FEATURES
@@ -15,6 +17,7 @@ from boundless_skies.cloud.handlers.described import (
     EVENT_EXAMPLE,
     INTERRUPT_EXAMPLE,
     MEASUREMENT_EXAMPLE,
+    NODE,
     PLAN_EXAMPLE,
     PUBLIC,
     described,
@@ -52,9 +55,10 @@ BATCH = f"{paths.MEASUREMENTS}/batch"
         },
         reply={"node_id": "hilltop", "api_key": "node_…", "features": FEATURES},
         who=PUBLIC,
+        group=NODE,
     ),
 )
-async def register(request: CloudRequest, services: Services) -> dict[str, Any]:
+async def register(request: CloudRequest, services: NamedDependency[Services]) -> dict[str, Any]:
     """Give a node its identity; the key is told here and never again."""
     return await services.nodes.register(await read_json(request))
 
@@ -67,7 +71,9 @@ async def register(request: CloudRequest, services: Services) -> dict[str, Any]:
         reply={"ok": True, "server_time": "2026-03-01T21:30:00Z", "features": FEATURES},
     ),
 )
-async def heartbeat(request: CloudRequest, services: Services, node: Node) -> dict[str, Any]:
+async def heartbeat(
+    request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Node]
+) -> dict[str, Any]:
     """Take a node's beat, with its local conditions."""
     return await services.nodes.beat(node, await read_json(request))
 
@@ -84,7 +90,9 @@ async def heartbeat(request: CloudRequest, services: Services, node: Node) -> di
         }
     ),
 )
-async def show_self(services: Services, node: Node) -> dict[str, Any]:
+async def show_self(
+    services: NamedDependency[Services], node: NamedDependency[Node]
+) -> dict[str, Any]:
     """Return the node's own entry, without its key."""
     return services.nodes.describe(node)
 
@@ -98,7 +106,9 @@ async def show_self(services: Services, node: Node) -> dict[str, Any]:
         },
     ),
 )
-async def show_plan(request: CloudRequest, services: Services, node: Node) -> Response[bytes]:
+async def show_plan(
+    request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Node]
+) -> Response[bytes]:
     """Return the node's current plan; 304 where it is the one that ``If-None-Match`` names."""
     content = msgspec.json.encode(await services.plans.current(node))
     etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
@@ -114,21 +124,26 @@ async def show_plan(request: CloudRequest, services: Services, node: Node) -> Re
     opt=described(body={"events": [EVENT_EXAMPLE]}, reply={"ok": True}),
 )
 async def record_plan_events(
-    request: CloudRequest, services: Services, node: Node, plan_id: str
+    request: CloudRequest,
+    services: NamedDependency[Services],
+    node: NamedDependency[Node],
+    plan_id: FromPath[str],
 ) -> dict[str, Any]:
     """Take what became of a plan and its items, each event once by its ``event_id``."""
     return await services.plans.record_events(node, plan_id, await read_json(request))
 
 
 @get(paths.INTERRUPTS, opt=described(reply={"interrupts": [INTERRUPT_EXAMPLE]}))
-async def list_interrupts(services: Services, node: Node) -> dict[str, Any]:
+async def list_interrupts(
+    services: NamedDependency[Services], node: NamedDependency[Node]
+) -> dict[str, Any]:
     """Return the interrupts that stand for this node."""
     return await services.interrupts.list_for(node)
 
 
 @post(INTERRUPT_ACK, status_code=HTTP_OK, opt=described(body={}, reply={"ok": True}))
 async def acknowledge_interrupt(
-    services: Services, node: Node, interrupt_id: str
+    services: NamedDependency[Services], node: NamedDependency[Node], interrupt_id: FromPath[str]
 ) -> dict[str, Any]:
     """Keep that this node has done an interrupt."""
     return await services.interrupts.acknowledge(node, _number(interrupt_id))
@@ -140,7 +155,10 @@ async def acknowledge_interrupt(
     opt=described(body={"events": [EVENT_EXAMPLE | {"item_id": None}]}, reply={"ok": True}),
 )
 async def record_interrupt_events(
-    request: CloudRequest, services: Services, node: Node, interrupt_id: str
+    request: CloudRequest,
+    services: NamedDependency[Services],
+    node: NamedDependency[Node],
+    interrupt_id: FromPath[str],
 ) -> dict[str, Any]:
     """Take what became of an interrupt, each event once by its ``event_id``."""
     body = await read_json(request)
@@ -160,7 +178,7 @@ async def record_interrupt_events(
     ),
 )
 async def submit_measurement(
-    request: CloudRequest, services: Services, node: Node
+    request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Node]
 ) -> dict[str, Any]:
     """Take one measurement; once this answers, it is on disk."""
     key = request.headers.get(IDEMPOTENCY_HEADER)
@@ -175,7 +193,9 @@ async def submit_measurement(
         reply={"results": [{"ok": True, "id": 1}]},
     ),
 )
-async def submit_batch(request: CloudRequest, services: Services, node: Node) -> dict[str, Any]:
+async def submit_batch(
+    request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Node]
+) -> dict[str, Any]:
     """Take up to 500 measurements, gzip welcome; one result per item, in order."""
     return await services.measurements.submit_batch(node, await read_json(request, BATCH_MAX_BYTES))
 
@@ -189,7 +209,9 @@ async def submit_batch(request: CloudRequest, services: Services, node: Node) ->
         reply={"ok": True, "stored": "3f0c….fits"},
     ),
 )
-async def store_image(request: CloudRequest, services: Services, node: Node) -> dict[str, Any]:
+async def store_image(
+    request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Node]
+) -> dict[str, Any]:
     """Take an image file in the multipart part ``file``."""
     upload = Upload(request)
     return {"ok": True, "stored": await services.images.store(node, upload)}

@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import post
+from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 
 from boundless_skies.cloud.handlers.body import read_json
@@ -32,7 +33,7 @@ HTTP_OK = 200
     ),
 )
 async def send_interrupt(
-    request: CloudRequest, services: Services, operator: bool
+    request: CloudRequest, services: NamedDependency[Services], operator: NamedDependency[bool]
 ) -> dict[str, Any]:
     """Ask nodes to leave their plan for a target."""
     del operator

@@ -6,7 +6,9 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from litestar import Response, get
+from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from boundless_skies import __version__
 from boundless_skies.cloud.domain.errors import InvalidInput
@@ -32,9 +34,9 @@ from boundless_skies.wire import paths
         who=PUBLIC,
     ),
 )
-async def show_health(services: Services) -> dict[str, Any]:
+async def show_health(services: NamedDependency[Services]) -> dict[str, Any]:
     """Tell whether the cloud and its database answer."""
-    await services.network.list_targets()
+    await services.network.check()
     return {
         "ok": True,
         "status": "ok",
@@ -61,7 +63,7 @@ async def show_health(services: Services) -> dict[str, Any]:
         who=PUBLIC,
     ),
 )
-async def list_targets(services: Services) -> dict[str, Any]:
+async def list_targets(services: NamedDependency[Services]) -> dict[str, Any]:
     """Return every target with how much is held about it."""
     return {"targets": [asdict(target) for target in await services.network.list_targets()]}
 
@@ -77,7 +79,9 @@ async def list_targets(services: Services) -> dict[str, Any]:
         },
     ),
 )
-async def show_light_curve(request: CloudRequest, services: Services, name: str) -> Response[Any]:
+async def show_light_curve(
+    request: CloudRequest, services: NamedDependency[Services], name: FromPath[str]
+) -> Response[Any]:
     """Return a target's light curve as JSON, or as CSV with ``?format=csv``.
 
     ``?days=30`` keeps the points of the last 30 days. The newest revision of
@@ -113,7 +117,7 @@ async def show_light_curve(request: CloudRequest, services: Services, name: str)
         who=PUBLIC,
     ),
 )
-async def show_network(services: Services) -> dict[str, Any]:
+async def show_network(services: NamedDependency[Services]) -> dict[str, Any]:
     """Return the nodes, coordinates to 0.1° and without owners, and what came in."""
     return _describe_network(await services.network.overview())
 

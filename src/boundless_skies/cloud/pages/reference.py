@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Response, get
+from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 
 from boundless_skies.cloud.pages.renderer import PageRenderer
@@ -15,13 +16,15 @@ WHO = {
 
 
 @get("/docs/openapi.json", include_in_schema=False)
-async def send_openapi(openapi: dict[str, Any]) -> dict[str, Any]:
+async def send_openapi(openapi: NamedDependency[dict[str, Any]]) -> dict[str, Any]:
     """Send the API's description as OpenAPI."""
     return openapi
 
 
 @get("/docs", include_in_schema=False)
-async def show_reference(openapi: dict[str, Any], pages: PageRenderer) -> Response[str]:
+async def show_reference(
+    openapi: NamedDependency[dict[str, Any]], pages: NamedDependency[PageRenderer]
+) -> Response[str]:
     """Show every call with an example."""
     calls = [
         {"path": path, "method": method, **operation}

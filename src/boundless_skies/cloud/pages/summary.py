@@ -55,9 +55,17 @@ def _describe_magnitudes(curve: LightCurve) -> str:
 
 def _describe_span(first_bjd: float, last_bjd: float) -> str:
     if first_bjd == last_bjd:
-        return f"taken {calendar_text(first_bjd)} TDB"
+        return f"taken {_unbroken(calendar_text(first_bjd))} TDB"
+    first, last = (_unbroken(calendar_text(bjd)) for bjd in (first_bjd, last_bjd))
     span = span_text(last_bjd - first_bjd)
-    return f"from {calendar_text(first_bjd)} to {calendar_text(last_bjd)} TDB, {span}"
+    if first[:10] == last[:10]:
+        return f"on {first[:10]} from {first[11:]} to {last[11:]} TDB, {span}"
+    return f"from {first} to {last} TDB, {span}"
+
+
+def _unbroken(date: str) -> str:
+    """Return a date that no line is broken in: with hyphens that do not allow it."""
+    return date.replace("-", "\N{NON-BREAKING HYPHEN}")
 
 
 def _is(count: int) -> str:

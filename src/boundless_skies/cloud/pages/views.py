@@ -5,7 +5,9 @@ from http import HTTPStatus
 from typing import Any
 
 from litestar import Response, get
+from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from boundless_skies.cloud.domain.times import span_text
 from boundless_skies.cloud.pages.renderer import PageRenderer
@@ -19,7 +21,7 @@ FOR_GOOD = "public, max-age=31536000, immutable"
 
 @get("/", include_in_schema=False)
 async def show_network(
-    request: CloudRequest, services: Services, pages: PageRenderer
+    request: CloudRequest, services: NamedDependency[Services], pages: NamedDependency[PageRenderer]
 ) -> Response[str]:
     """Show the network: its nodes, its targets, what came in."""
     view = await services.network.overview()
@@ -34,7 +36,10 @@ async def show_network(
 
 @get("/targets/{name:path}", include_in_schema=False)
 async def show_target(
-    request: CloudRequest, services: Services, pages: PageRenderer, name: str
+    request: CloudRequest,
+    services: NamedDependency[Services],
+    pages: NamedDependency[PageRenderer],
+    name: FromPath[str],
 ) -> Response[str]:
     """Show a target's light curve."""
     del name
@@ -50,7 +55,9 @@ async def show_target(
 
 
 @get("/static/{name:str}", include_in_schema=False)
-async def send_asset(request: CloudRequest, pages: PageRenderer, name: str) -> Response[Any]:
+async def send_asset(
+    request: CloudRequest, pages: NamedDependency[PageRenderer], name: FromPath[str]
+) -> Response[Any]:
     """Send a file that pages load; with its version in the query it may be kept for good."""
     asset = await asyncio.to_thread(pages.assets.find, name)
     if asset is None:
@@ -68,7 +75,7 @@ async def send_asset(request: CloudRequest, pages: PageRenderer, name: str) -> R
 
 
 @get("/favicon.ico", include_in_schema=False)
-async def send_icon(pages: PageRenderer) -> Response[bytes]:
+async def send_icon(pages: NamedDependency[PageRenderer]) -> Response[bytes]:
     """Send the icon to browsers that ask for it by its old name."""
     icon = pages.assets.find("mark.svg")
     return Response(icon.content if icon else b"", media_type="image/svg+xml")

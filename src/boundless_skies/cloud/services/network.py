@@ -16,11 +16,11 @@ from boundless_skies.cloud.domain.measurements import (
 from boundless_skies.cloud.domain.nodes import Node, public_coordinate
 from boundless_skies.cloud.domain.plans import PublishedPlan
 from boundless_skies.cloud.domain.times import Clock, julian_date
-from boundless_skies.cloud.storage import images, measurements, nodes, plans
+from boundless_skies.cloud.storage import images, measurements, nodes, plans, settings
 from boundless_skies.cloud.storage.database import Database
 
 RECENT_WINDOW = timedelta(hours=24)
-RECENT_MEASUREMENTS = 12
+RECENT_MEASUREMENTS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +90,16 @@ class NetworkService:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+
+    async def check(self) -> None:
+        """Ask the database for a sign of life.
+
+        Raises
+        ------
+        Unavailable
+            If it gives none.
+        """
+        await self._database.read(partial(settings.get, name="schema_version"))
 
     async def overview(self) -> NetworkView:
         """Return the network at this instant."""

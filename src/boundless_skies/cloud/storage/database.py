@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from boundless_skies.cloud.domain.errors import CloudError, Unavailable
 from boundless_skies.cloud.schema.tables import SCHEMA_VERSION, metadata, settings
@@ -147,7 +147,8 @@ def _open_engine(url: str) -> Engine:
         _tune_sqlite(engine)
     try:
         _prepare_tables(engine)
-    except OperationalError as error:
+    except DBAPIError as error:
+        engine.dispose()
         raise UnusableDatabase(f"The database cannot be opened: {error.orig}.") from None
     return engine
 

@@ -100,10 +100,11 @@ def list_recent(connection: Connection, limit: int) -> list[Arrival]:
 
 def count_by_node(connection: Connection, since: datetime | None = None) -> dict[str, int]:
     """Return how many measurements each node has sent, in all or since an instant."""
-    query = select(measurements.c.node_id, func.count()).group_by(measurements.c.node_id)
+    held = func.count().label("held")
+    query = select(measurements.c.node_id, held).group_by(measurements.c.node_id)
     if since is not None:
         query = query.where(measurements.c.received_at >= since)
-    return dict(connection.execute(query).tuples().all())
+    return {row.node_id: row.held for row in connection.execute(query)}
 
 
 def _find_held(

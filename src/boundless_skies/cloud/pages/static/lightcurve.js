@@ -51,11 +51,13 @@
       }
       found.get(key).points.push(point);
     }
-    return [...found.values()];
+    const name = (item) => `${item.band} · ${item.node}`;
+    return [...found.values()].sort((a, b) => name(a).localeCompare(name(b)));
   }
 
   function describe(point) {
     const lines = [
+      escape(`${point.filter} · ${point.node_id}`),
       `<b>${point.magnitude.toFixed(3)} ± ${point.uncertainty.toFixed(3)}</b>`,
       calendar(point.bjd),
       `BJD_TDB ${point.bjd.toFixed(6)}`,
@@ -91,7 +93,7 @@
         line: { width: 1 },
       },
       text: item.points.map(describe),
-      hovertemplate: "%{text}<extra>%{fullData.name}</extra>",
+      hovertemplate: "%{text}<extra></extra>",
     };
   }
 

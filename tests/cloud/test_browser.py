@@ -1,0 +1,143 @@
+"""The pages in a real browser."""
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from tests.support.cloud_client import Client, make_measurement
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DRAWN = "#plot[data-drawn]"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Run a browser."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """Collect what a page complains about or asks of other servers."""
+    return []
+
+
+@pytest.fixture
+def page(chromium: Any, public: Client, complaints: list[str]) -> Iterator[Any]:
+    """Open a page that notes every console message and every foreign request."""
+    context = chromium.new_context(viewport={"width": 1100, "height": 900})
+    opened = context.new_page()
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("request", lambda request: _note_foreign(request.url, public.url, complaints))
+    yield opened
+    context.close()
+
+
+@pytest.fixture
+def target(public: Client, fresh_name: Callable[[str], str]) -> str:
+    """Measure a target in two bands with two nodes; its name needs escaping."""
+    name = fresh_name('AH/Vir <b>"&')
+    for band, node in (("V", public.register()), ("B", public.register())):
+        items = [
+            make_measurement(
+                target_name=name,
+                bjd=2461000.2 + number / 100,
+                magnitude=12 + 0.2 * math.sin(number / 5),
+                filter=band,
+                quality_flag="poor" if number == 3 else "good",
+            )
+            for number in range(30)
+        ]
+        node.post("/api/v1/measurements/batch", {"items": items})
+    return name
+
+
+def test_a_light_curve_is_drawn(
+    page: Any, public: Client, target: str, complaints: list[str]
+) -> None:
+    """Every point with its error bar, brighter up, one series per band and node, no complaint."""
+    page.goto(f"{public.url}/targets/{quote(target, safe='')}")
+    page.wait_for_selector(DRAWN, timeout=30_000)
+    assert page.locator("#plot .points path.point").count() == 60
+    assert page.locator("#plot .errorbars .errorbar").count() == 60
+    low, high = page.evaluate("document.getElementById('plot').layout.yaxis.range")
+    assert low > high
+    title = page.evaluate("document.getElementById('plot').layout.xaxis.title.text")
+    assert title == "BJD_TDB − 2461000 (days)"
+    assert page.locator("#legend button").count() == 2
+    assert page.locator("h1").inner_text() == target
+    assert "60 points in B and V" in page.locator("#summary").inner_text()
+    assert page.locator("details table tbody tr").count() == 60
+    assert complaints == []
+
+
+def test_a_series_is_hidden_by_keyboard(page: Any, public: Client, target: str) -> None:
+    """A legend entry is a button that says whether its series shows."""
+    page.goto(f"{public.url}/targets/{quote(target, safe='')}")
+    page.wait_for_selector(DRAWN, timeout=30_000)
+    entry = page.locator("#legend button").first
+    entry.focus()
+    page.keyboard.press("Enter")
+    assert entry.get_attribute("aria-pressed") == "false"
+    page.wait_for_function("document.querySelectorAll('#plot .points path.point').length === 30")
+
+
+def test_zoom_and_back(page: Any, public: Client, target: str) -> None:
+    """The buttons narrow the view and bring the whole curve back, brighter still up."""
+    page.goto(f"{public.url}/targets/{quote(target, safe='')}")
+    page.wait_for_selector(DRAWN, timeout=30_000)
+    span = "(([a, b]) => b - a)(document.getElementById('plot').layout.xaxis.range)"
+    whole = page.evaluate(span)
+    page.get_by_label("Zoom in").click()
+    page.wait_for_function(f"Math.abs({span} - {whole} / 2) < 1e-6")
+    page.get_by_text("Whole curve").click()
+    page.wait_for_function(f"Math.abs({span} - {whole}) < 1e-6")
+    low, high = page.evaluate("document.getElementById('plot').layout.yaxis.range")
+    assert low > high
+
+
+@pytest.mark.parametrize("width", [360, 1100])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_every_screen(
+    page: Any, public: Client, target: str, complaints: list[str], scheme: str, width: int
+) -> None:
+    """No page is wider than a phone, and none complains, in light and dark."""
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 800})
+    for path in ("/", "/docs", f"/targets/{quote(target, safe='')}"):
+        page.goto(public.url + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert complaints == []
+
+
+def test_a_target_is_reached_from_the_network(page: Any, public: Client, target: str) -> None:
+    """The network's page leads to each light curve, odd names included."""
+    page.goto(public.url)
+    page.get_by_role("link", name=target).first.click()
+    page.wait_for_selector(DRAWN, timeout=30_000)
+    assert page.locator("h1").inner_text() == target
+
+
+def _note_foreign(url: str, home: str, complaints: list[str]) -> None:
+    if not url.startswith((home, "data:", "blob:")):
+        complaints.append(f"foreign request: {url}")
