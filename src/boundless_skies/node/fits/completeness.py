@@ -76,7 +76,7 @@ def _check(file: BinaryIO, name: str) -> None:
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     start = file.read(len(_FITS_START))
-    if not _FITS_START.startswith(start[: len(_FITS_START)]):
+    if not (_FITS_START.startswith(start) or _GZIP_START.startswith(start)):
         raise UnreadableFrame(f"{name} is no FITS file: it does not begin with SIMPLE.")
     needed = _needed_bytes(file, size)
     if needed is None:

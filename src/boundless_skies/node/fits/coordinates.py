@@ -35,7 +35,8 @@ def right_ascension_deg(value: object, comment: str = "") -> float | None:
         degrees = parts if _is_degrees(value) else parts * _DEG_PER_HOUR
     else:
         return None
-    return degrees % 360.0 if -360.0 <= degrees <= 360.0 else None  # noqa: PLR2004 - a circle
+    # Twice, for the remainder of a hair below 0 is 360.
+    return degrees % 360.0 % 360.0 if abs(degrees) <= 360.0 else None  # noqa: PLR2004 - a circle
 
 
 def declination_deg(value: object) -> float | None:

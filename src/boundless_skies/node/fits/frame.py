@@ -20,6 +20,8 @@ FloatImage = npt.NDArray[np.float32]
 _SMALLEST_SIDE_PX = 32
 _PLANES_OF_COLOUR = 3
 _CUBE_AXES = 3
+# What the ephemeris of the Earth covers.
+_YEARS = range(1901, 2100)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,16 +113,34 @@ def _read_image(path: str | os.PathLike[str], name: str) -> tuple[FloatImage, fi
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _first_image(path, name)
-    except (OSError, ValueError, TypeError, IndexError, KeyError, fits.VerifyError) as error:
-        raise UnreadableFrame(f"{name} cannot be read as FITS: {error}.") from error
+    except UnreadableFrame:
+        raise
+    except Exception as error:
+        # Damaged bytes come out of astropy and its decompressors as many kinds of exception.
+        reason = str(error).partition("\n")[0].strip().rstrip(".") or type(error).__name__
+        raise UnreadableFrame(
+            f"{name} is damaged and cannot be read as FITS: {reason}. Copy it again."
+        ) from error
 
 
 def _first_image(path: str | os.PathLike[str], name: str) -> tuple[FloatImage, fits.Header]:
-    with fits.open(path, memmap=False) as hdus:
+    # Opened here, for astropy leaves a damaged file open.
+    with Path(path).open("rb") as file, fits.open(file, memmap=False) as hdus:
         for hdu in hdus:
             if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2:  # noqa: PLR2004 - width, height
-                return _plane(hdu.data, name), hdu.header.copy()
+                return _plane(hdu.data, name), _readable(hdu.header)
     raise UnreadableFrame(f"{name} holds no image.")
+
+
+def _readable(header: fits.Header) -> fits.Header:
+    """Return a copy of a header without the cards that cannot be parsed."""
+    clean = fits.Header()
+    for card in header.cards:
+        try:
+            clean.append((card.keyword, card.value, card.comment), end=True)
+        except (fits.VerifyError, ValueError):
+            continue
+    return clean
 
 
 def _plane(pixels: Any, name: str) -> FloatImage:
@@ -153,6 +173,12 @@ def _require_times(header: fits.Header, facts: HeaderFacts, name: str) -> None:
             f"{name} does not say when it was exposed: DATE-OBS is {stated!r}, not a date and time."
             if stated is not None
             else f"{name} does not say when it was exposed: DATE-OBS is missing."
+        )
+    if facts.mid_exposure_utc.year not in _YEARS:
+        raise UnreadableFrame(
+            f"{name} says that it was exposed in the year {facts.mid_exposure_utc.year}: set the "
+            "camera's clock.",
+            year=facts.mid_exposure_utc.year,
         )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from boundless_skies.node.catalogue import Stars
+from boundless_skies.node.catalogue.tycho2 import separation_deg
 from boundless_skies.node.errors import TargetNotDetected, TargetOutsideFrame
 from boundless_skies.node.fits.frame import Frame
 from boundless_skies.node.photometry.aperture import Aperture, Fluxes, measure_fluxes, recentre
@@ -112,7 +113,7 @@ class Exposure:
         margin_px = _MARGIN_FWHM * self.detection.fwhm_px
         x, y = self.places(_as_star(self.target))
         if not self.inside(x, y, margin_px).all():
-            raise self._outside(float(x[0]), float(y[0]))
+            raise self._outside()
         new_x, new_y, near = self.centred(x, y)
         if not (near & self.inside(new_x, new_y, margin_px)).all():
             raise self._not_detected(
@@ -142,7 +143,7 @@ class Exposure:
         """
         x, y = self.target_place()
         if not self.inside(x, y, aperture.radius_px).all():
-            raise self._outside(float(x[0]), float(y[0]))
+            raise self._outside()
         fluxes = self.fluxes(x, y, aperture)
         snr = float(fluxes.snr[0])
         # "not >=" refuses NaN too.
@@ -152,16 +153,19 @@ class Exposure:
             )
         return fluxes
 
-    def _outside(self, x: float, y: float) -> TargetOutsideFrame:
+    def _outside(self) -> TargetOutsideFrame:
         height, width = self.frame.shape
-        (x_px, y_px), cell = self.frame.to_file_px(x, y), self.frame.cell_px
-        ra_deg, dec_deg = self.centre_deg
+        (ra_deg, dec_deg), scale_deg = self.centre_deg, self.scale_arcsec_px / 3600.0
+        star = _as_star(self.target)
+        away_deg = float(separation_deg(star.ra_deg, star.dec_deg, ra_deg, dec_deg)[0])
         return TargetOutsideFrame(
-            f"{_named(self.target)} lies outside of the frame or on its edge, at x = {x_px:.0f}, "
-            f"y = {y_px:.0f} of {width * cell} × {height * cell} pixels: the frame's centre is "
-            f"RA {ra_deg:.3f}°, Dec {dec_deg:+.3f}°. Check the target's position or centre it.",
-            x_px=x_px,
-            y_px=y_px,
+            f"{_named(self.target)} lies {away_deg:.2f}° from the frame's centre at RA "
+            f"{ra_deg:.3f}°, Dec {dec_deg:+.3f}°: outside of its {width * scale_deg:.2f}° × "
+            f"{height * scale_deg:.2f}°, or on the edge. Check the target's position, or centre "
+            "the telescope on it.",
+            away_deg=away_deg,
+            centre_ra_deg=ra_deg,
+            centre_dec_deg=dec_deg,
         )
 
     def _not_detected(self, why: str) -> TargetNotDetected:

@@ -27,7 +27,7 @@ class Target:
     @classmethod
     def at(cls, ra_deg: float, dec_deg: float, name: str = "") -> Self:
         """Make a target; one without a name is called by its position."""
-        ra_deg %= 360.0
+        ra_deg = ra_deg % 360.0 % 360.0
         return cls(name or f"J{ra_deg:.4f}{dec_deg:+.4f}", ra_deg, dec_deg)
 
     @property
