@@ -53,7 +53,6 @@ def draw_light_curve(
         points.
     """
     first_bjd = min(point["bjd"] for point in points)
-    day = int(first_bjd)
     hours = np.array([(point["bjd"] - first_bjd) * _HOURS_A_DAY for point in points])
     magnitudes = np.array([point["magnitude"] for point in points])
     errors = np.array([point["uncertainty"] for point in points])
@@ -82,7 +81,7 @@ def draw_light_curve(
         axes.set_axisbelow(True)
         bands = ", ".join(sorted({str(point["filter"]) for point in points}))
         axes.set_ylabel(f"magnitude ({bands})")
-        axes.set_xlabel(f"hours since BJD (TDB) {day} + {first_bjd - day:.4f}")
+        axes.set_xlabel(f"hours since BJD {first_bjd:.4f} (TDB)")
         axes.legend(frameon=False, fontsize=9.5, loc="best")
         axes.set_title(beneath, loc="left", fontsize=10.5, color="#5b6785", pad=10)
         axes.text(

@@ -79,14 +79,18 @@ def _run(
     *,
     stay: bool,
 ) -> int:
+    narrator.title("Boundless Skies: the demo", f"in {folder}")
+    if folder.exists():
+        there = DemoFailure(f"{folder} is there already; name a folder that is not, with --folder.")
+        narrator.failure(there)
+        return EXIT_FAILED
     # Imported here: matplotlib and astropy take a second, and the help needs neither.
     from boundless_skies.demo.nights import night_from_folder, rendered_night  # noqa: PLC0415
     from boundless_skies.demo.play import Play  # noqa: PLC0415
 
-    narrator.title("Boundless Skies: the demo", f"in {folder}")
     try:
-        _make_fresh(folder)
         night = rendered_night(count) if frames is None else night_from_folder(frames, target)
+        _make_fresh(folder)
         with Play(folder, night, narrator) as play:
             books = play.play()
             _tell_end(narrator, play, stay=stay)
@@ -96,7 +100,7 @@ def _run(
         narrator.say("Stopped; cloud and node are ended.", "dim")
         return EXIT_INTERRUPTED
     except DemoFailure as failure:
-        narrator.failure(failure, str(folder))
+        narrator.failure(failure, folder)
         return EXIT_FAILED
     return 0 if books.balance else EXIT_FAILED
 
@@ -104,10 +108,6 @@ def _run(
 def _make_fresh(folder: Path) -> None:
     try:
         folder.mkdir(parents=True)
-    except FileExistsError:
-        raise DemoFailure(
-            f"{folder} is there already; name a folder that is not, with --folder."
-        ) from None
     except OSError as error:
         raise DemoFailure(f"{folder} cannot be made: {error.strerror}.") from None
 

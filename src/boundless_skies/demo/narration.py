@@ -1,6 +1,7 @@
 """The demo's voice: one line for each step, with a mark for how it went."""
 
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -121,9 +122,10 @@ class Narrator:
         self._console.print()
         self._console.print(Padding(Text(text, style), (0, 0, 0, 2)))
 
-    def failure(self, failure: DemoFailure, where: str) -> None:
+    def failure(self, failure: DemoFailure, where: Path | None = None) -> None:
         """Tell what went wrong, and where to look."""
         self._console.print(Text(f"\nThe demo failed: {failure}", "bold red"), soft_wrap=True)
         for line in failure.log.splitlines():
             self.say(line, "dim")
-        self._console.print(f"All logs are in {where}", highlight=False, soft_wrap=True)
+        if where is not None and any(where.glob("*.log")):
+            self._console.print(f"All logs are in {where}", highlight=False, soft_wrap=True)

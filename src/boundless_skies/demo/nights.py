@@ -17,10 +17,13 @@ from boundless_skies.node.catalogue import Catalogue
 from boundless_skies.node.config import defaults
 from boundless_skies.node.errors import FrameError
 from boundless_skies.node.fits.frame import read_frame
+from boundless_skies.node.frame_names import is_frame_name
 from boundless_skies.sky import Site, airmass, altitude_azimuth_deg, bjd_tdb
 
-HOME = Site(50.0, 10.0, 350.0)
-"""Where the demo's telescope stands, where no frame says otherwise."""
+_LEAST_FRAMES = 3
+
+HOME = Site(28.76, -17.88, 2300.0)
+"""Where the demo's telescope stands, where no frame says otherwise: on La Palma."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Night:
 
     Attributes
     ----------
+    opening : Shot or None
+        A real frame that comes before all others.
     shots : sequence of Shot
         In the order of their times.
     story : str
@@ -62,6 +67,7 @@ class Night:
     site: Site
     target: Mapping[str, object]
     truth: tuple[Sequence[float], Sequence[float]] | None = None
+    opening: Shot | None = None
 
 
 def take_shot(shot: Shot, folder: Path) -> None:
@@ -97,19 +103,19 @@ def night_from_folder(folder: Path, target: Mapping[str, object]) -> Night:
     Raises
     ------
     DemoFailure
-        If there is no frame in the folder.
+        If there are fewer than three frames in the folder: one for each part of the night.
     """
     patterns: list[str] = defaults()["image_watcher"]["patterns"]
     paths = sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file() and any(path.match(pattern) for pattern in patterns)
+        path for path in folder.iterdir() if path.is_file() and is_frame_name(path.name, patterns)
     )
-    if not paths:
-        raise DemoFailure(f"there are no FITS files in {folder}.")
+    if len(paths) < _LEAST_FRAMES:
+        raise DemoFailure(
+            f"there are {len(paths)} FITS files in {folder}; the demo needs {_LEAST_FRAMES}."
+        )
     return Night(
         shots=[Shot(path.name, partial(shutil.copyfile, path)) for path in paths],
-        story=f"{len(paths)} frames from {folder.name}",
+        story=f"frames from {folder.name}",
         site=_site_of(paths[0]),
         target=target,
     )
@@ -166,12 +172,13 @@ SW_LAC = ContactBinary(
     dec_deg=37.9384,
     period_d=0.32071,
     middle_mag=8.92,
-    swing_mag=0.38,
+    swing_mag=0.37,
     uneven_mag=0.04,
-    sharpness_mag=0.05,
+    sharpness_mag=0.07,
 )
 
-_DUSK = datetime(2025, 10, 10, 18, 30, tzinfo=UTC)
+_REAL_FRAME = Path(__file__).parent / "data" / "t_sex.fits.fz"
+_DUSK = datetime(2025, 10, 10, 20, 0, tzinfo=UTC)
 _NIGHT_D = 0.335
 _MINIMUM_AFTER_DUSK_D = 0.10
 _EXTINCTION_MAG = 0.2
@@ -204,10 +211,11 @@ def rendered_night(count: int) -> Night:
     ]
     return Night(
         shots=shots,
-        story=f"{count} rendered frames of {SW_LAC.name}, two stars that touch",
+        story=f"a rendered night of {SW_LAC.name}, two stars that touch",
         site=HOME,
         target={},
         truth=_truth(),
+        opening=Shot(_REAL_FRAME.name, partial(shutil.copyfile, _REAL_FRAME)),
     )
 
 

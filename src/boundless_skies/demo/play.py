@@ -1,8 +1,10 @@
 """The demo's acts: a night, a cloud that falls and comes back, an operator, the books."""
 
+import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +17,8 @@ from boundless_skies.demo.narration import DemoFailure, Narrator, Step
 from boundless_skies.demo.nights import Night, Shot, take_shot
 from boundless_skies.demo.processes import Child, call
 from boundless_skies.node.config_text import annotated_yaml
+from boundless_skies.node.services.measuring import refusal_line
+from boundless_skies.node.services.node_program import measurement_line
 from boundless_skies.node.storage.ledger import FILE_NAME, Ledger
 from boundless_skies.node.storage.status_file import read_status
 
@@ -53,6 +57,7 @@ class Play:
         self._cloud: Child | None = None
         self._node: Child | None = None
         self._taken = 0
+        self._refusals_told = 0
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -101,6 +106,9 @@ class Play:
         tell.act("A network of one telescope")
         self._start_cloud()
         self._start_node()
+        if self._night.opening is not None:
+            tell.act("A real frame, without a plate solution")
+            self._open(self._night.opening)
         tell.act(f"The night begins: {self._night.story}")
         self._expose(begin, "Frames measured, and on the cloud")
         tell.act("The cloud is gone (kill -9)")
@@ -177,12 +185,20 @@ class Play:
         answers |= {f"photometry.target.{key}": value for key, value in self._night.target.items()}
         return annotated_yaml(answers)
 
+    def _open(self, shot: Shot) -> None:
+        with self._narrator.step("It is solved, measured, and on the cloud") as step:
+            self._take([shot], step)
+            self._drain(step)
+            measured = self._status.get("last_measurement")
+            step.outcome = measurement_line(measured) if measured else "not measured"
+        self._tell_refusals()
+
     def _expose(self, shots: Sequence[Shot], title: str) -> None:
         with self._narrator.step(title) as step:
             self._take(shots, step)
             self._drain(step)
-            step.outcome = f"{self._frame_counts()}"
-        self._tell_refusal()
+            step.outcome = self._frame_counts()
+        self._tell_refusals()
 
     def _lose_cloud(self, shots: Sequence[Shot]) -> None:
         with self._narrator.step("The cloud's process is killed"):
@@ -191,10 +207,13 @@ class Play:
             before = self._link["queued_uploads"]
             self._take(shots, step)
             queued = self._link["queued_uploads"]
-            if queued <= before:
-                raise self.node.failure("queued nothing while the cloud was away")
             step.outcome = f"{queued} in the queue"
-        self._tell_refusal()
+        self._tell_refusals()
+        if queued <= before:
+            raise DemoFailure(
+                "none of the frames taken while the cloud was away could be measured, "
+                "so that no queue could fill."
+            )
 
     def _bring_cloud_back(self) -> None:
         with self._narrator.step("The cloud starts again, with what it had on disk"):
@@ -228,7 +247,8 @@ class Play:
     def _close_books(self) -> Books:
         cloud = CloudReader(self.url)
         with self._narrator.step("The node's record is held against the cloud's") as step:
-            accepted = self._accepted()
+            with self._ledger() as ledger:
+                accepted = ledger.handed()
             curves = {target: cloud.light_curve(target) for target in cloud.targets()}
             books = take_books(accepted, curves, cloud.rows())
             step.outcome = f"{len(accepted)} accepted by the node"
@@ -295,20 +315,19 @@ class Play:
 
         self.node.wait_until(drained, _REACT_LIMIT_S, "did not deliver its queue")
 
-    def _tell_refusal(self) -> None:
-        refusal = self._status.get("last_refusal")
-        if refusal:
-            self._narrator.say(f"{Path(refusal['file']).name}: {refusal['reason']}", "yellow")
+    def _tell_refusals(self) -> None:
+        """Tell the frames that were skipped since the last call."""
+        with self._ledger() as ledger:
+            refused = ledger.refused()
+        for frame, reason in refused[self._refusals_told :]:
+            self._narrator.say(refusal_line(frame.name, reason), "yellow")
+        self._refusals_told = len(refused)
 
-    def _wait(self, holds: Any) -> None:
+    def _wait(self, holds: Callable[[], object]) -> None:
         self.node.wait_until(holds, _REACT_LIMIT_S, "did not hear of it")
 
-    def _accepted(self) -> list[dict[str, Any]]:
-        ledger = Ledger(self._data / FILE_NAME)
-        try:
-            return ledger.handed()
-        finally:
-            ledger.close()
+    def _ledger(self) -> AbstractContextManager[Ledger]:
+        return contextlib.closing(Ledger(self._data / FILE_NAME))
 
 
 def _thirds(shots: Sequence[Shot]) -> tuple[Sequence[Shot], Sequence[Shot], Sequence[Shot]]:

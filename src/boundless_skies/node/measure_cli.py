@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import fnmatch
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from boundless_skies.node.services.measuring import Measured, measure_frame
+from boundless_skies.node.frame_names import is_frame_name
+from boundless_skies.node.services.measuring import Measured, measure_frame, refusal_line
 from boundless_skies.wire import Measurement
 
 CSV_COLUMNS = [field.name for field in fields(Measurement)]
@@ -75,9 +75,7 @@ def _frames_in(files: Sequence[Path], patterns: list[str]) -> Iterator[Path]:
             yield from sorted(
                 inner
                 for inner in path.rglob("*")
-                if inner.is_file()
-                and not inner.name.startswith(".")
-                and any(fnmatch.fnmatch(inner.name.lower(), pattern) for pattern in patterns)
+                if inner.is_file() and is_frame_name(inner.name, patterns)
             )
         else:
             yield path
@@ -132,10 +130,8 @@ def _measure_all(
                 if writer is not None:
                     writer.writerow(outcome.measurement)
             else:
-                bar.console.print(
-                    Text.assemble((f"{path.name} skipped: ", "yellow"), outcome.reason),
-                    soft_wrap=True,
-                )
+                line = Text(refusal_line(path.name, outcome.reason), "yellow")
+                bar.console.print(line, soft_wrap=True)
             bar.advance()
     except KeyboardInterrupt:
         return True

@@ -4,6 +4,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from boundless_skies.node.services.measuring import refusal_line
 from boundless_skies.node.services.node_program import (
     interrupt_line,
     measurement_line,
@@ -157,7 +159,8 @@ def status_table(status: dict[str, Any], *, runs: bool, age_s: float | None) -> 
         table.add_row("Last measurement", Text(measurement_line(status["last_measurement"])))
     if status.get("last_refusal"):
         refusal = status["last_refusal"]
-        table.add_row("Last skipped", Text(f"{refusal['file']}: {refusal['reason']}"))
+        line = refusal_line(Path(refusal["file"]).name, refusal["reason"])
+        table.add_row("Last skipped", Text(line))
     table.add_row("Folder", Text(_folder_row(status)))
     table.add_row("Plan", Text(_plan_row(status.get("plan") or [])))
     for interrupt in (status.get("interrupts") or [])[:_SHOWN_ITEMS]:

@@ -6,7 +6,6 @@ A file is due once it has kept its size and time for a while.
 """
 
 import contextlib
-import fnmatch
 import logging
 import os
 import threading
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from boundless_skies.node.frame_names import is_frame_name
 from boundless_skies.node.storage.ledger import FrameFile
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class FolderWatch(FileSystemEventHandler):
         super().__init__()
         self.folder = folder.expanduser().absolute()
         self.missing = False
-        self._patterns = [pattern.lower() for pattern in patterns]
+        self._patterns = patterns
         self._recursive = recursive
         self._settle_s = settle_s
         self._poll_s = poll_s
@@ -170,10 +170,7 @@ class FolderWatch(FileSystemEventHandler):
             self._settling[path] = _Settling(frame, now_s + self._settle_s)
 
     def _matches(self, path: str) -> bool:
-        name = Path(path).name.lower()
-        return not name.startswith(".") and any(
-            fnmatch.fnmatchcase(name, pattern) for pattern in self._patterns
-        )
+        return is_frame_name(Path(path).name, self._patterns)
 
     def _files(self) -> Iterator[str]:
         for folder, folders, names in os.walk(self.folder):

@@ -57,6 +57,24 @@ class Refused:
 Outcome = Measured | Refused
 
 
+def refusal_line(name: str, reason: str) -> str:
+    """Tell in one line that a frame was skipped, and why.
+
+    Parameters
+    ----------
+    name : str
+        The file's name.
+    reason : str
+        A sentence, which may begin with that name.
+
+    Returns
+    -------
+    str
+        The name stands in it once.
+    """
+    return f"{name} skipped: {reason.removeprefix(f'{name} ')}"
+
+
 class MeasuringProcess:
     """Measures frames in a process of its own, one at a time.
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from boundless_skies import __version__
 from boundless_skies.node.errors import NodeError
 from boundless_skies.node.services.folder_watch import FolderWatch
-from boundless_skies.node.services.measuring import Measured, Outcome, Refused
+from boundless_skies.node.services.measuring import Measured, Outcome, Refused, refusal_line
 from boundless_skies.node.storage.ledger import FrameFile, Ledger
 from boundless_skies.node.storage.status_file import write_status
 from boundless_skies.wire.limits import BATCH_MAX_ITEMS
@@ -268,7 +268,7 @@ class NodeProgram:
     def _refuse(self, frame: FrameFile, reason: str) -> None:
         self._ledger.keep_refused(frame, reason)
         self._last_refusal = {"file": frame.path, "reason": reason, "at": self._now()}
-        log.warning("%s skipped: %s", frame.name, reason)
+        log.warning("%s", refusal_line(frame.name, reason))
 
     def _hand_over_waiting(self, stop: threading.Event) -> None:
         while self._cloud_on and not stop.is_set():

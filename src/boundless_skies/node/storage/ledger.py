@@ -183,6 +183,14 @@ class Ledger:
         )
         return [json.loads(row[0]) for row in rows]
 
+    def refused(self) -> list[tuple[FrameFile, str]]:
+        """Return the frames that could not be measured, each with the reason."""
+        rows = self._run(
+            "SELECT mtime_ns, path, size, reason FROM frame WHERE state = 'refused'"
+            " ORDER BY at, path"
+        )
+        return [(FrameFile(*row[:3]), row[3]) for row in rows]
+
     def counts(self) -> dict[str, int]:
         """Return how many frames are in each state."""
         rows = self._run("SELECT state, count(*) FROM frame GROUP BY state")
