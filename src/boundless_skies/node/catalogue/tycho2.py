@@ -174,9 +174,9 @@ class Catalogue:
     def _run(self, zone: int, low_deg: float, high_deg: float) -> tuple[int, int]:
         first, last = int(self._starts[zone]), int(self._starts[zone + 1])
         column = self._ra[first:last]
-        low = np.searchsorted(column, np.uint32(math.floor(low_deg / _RA_STEP_DEG)), "left")
-        top = min(math.ceil(high_deg / _RA_STEP_DEG), 2**32 - 1)
-        return first + int(low), first + int(np.searchsorted(column, np.uint32(top), "right"))
+        low = np.searchsorted(column, _packed_ra(math.floor(low_deg / _RA_STEP_DEG)), "left")
+        high = np.searchsorted(column, _packed_ra(math.ceil(high_deg / _RA_STEP_DEG)), "right")
+        return first + int(low), first + int(high)
 
     def _in_zone(
         self, zone: int, first: int, last: int
@@ -226,6 +226,10 @@ def pack(ra_deg: FloatArray, dec_deg: FloatArray, mag: FloatArray, zones: int = 
     milli = np.rint((mag - MAG_OFFSET) * 1000.0).astype("<u2")
     head = MAGIC + np.array([zones, len(ra)], "<u4").tobytes() + starts.tobytes()
     return head + b"".join(column[order].tobytes() for column in (ra, dec, milli))
+
+
+def _packed_ra(steps: int) -> np.uint32:
+    return np.uint32(min(steps, 2**32 - 1))
 
 
 def _half_width_deg(dec_deg: float, radius_deg: float) -> float:
