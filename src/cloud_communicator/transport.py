@@ -22,6 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from threading import Event
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -243,7 +244,14 @@ def _check_whole(response: http.client.HTTPResponse, body: bytes) -> None:
 
 
 class _TlsConnection(_OnePacket, HTTPSConnection):
-    pass
+    """TLS to the cloud, through a proxy's tunnel where one is set."""
+
+    tunnel: tuple[str, int, dict[str, str]] | None = None
+
+    def connect(self) -> None:
+        if self.tunnel:
+            self.set_tunnel(*self.tunnel)  # anew each time: close() forgets it
+        super().connect()
 
 
 class _Session(threading.local):
@@ -365,22 +373,23 @@ class Transport:
         if connection.is_connected:
             return
         connection.close()
-        host = self._parts.netloc
         try:
             connection.connect()
-        except _StoppedError:
-            raise
-        except TimeoutError as error:
-            waited = f"within {self._connect_timeout_s:g} s"
-            raise NoConnection(f"no connection to {host} {waited}") from error
-        except (ssl.SSLError, HTTPError) as error:
-            raise NoConnection(f"no trusted connection to {host}: {_words(error)}") from error
-        except (OSError, ValueError) as error:
-            raise NoConnection(f"no connection to {host}: {_words(error)}") from error
+        except (OSError, HTTPError, ValueError) as error:
+            raise self._unconnected(error) from error
+
+    def _unconnected(self, error: Exception) -> LinkFailure:
+        host = self._parts.netloc
+        if _is_stopped(error):
+            return Cancelled("the link is being stopped")
+        if isinstance(error, TimeoutError):
+            return NoConnection(f"no connection to {host} within {self._connect_timeout_s:g} s")
+        trusted = "" if not isinstance(error, ssl.SSLError | HTTPError) else "trusted "
+        return NoConnection(f"no {trusted}connection to {host}: {_words(error)}")
 
     def _broken(self, error: Exception) -> LinkFailure:
         host = self._parts.netloc
-        if isinstance(error, _StoppedError) or (_budget.cancel and _budget.cancel.is_set()):
+        if _is_stopped(error):
             return Cancelled("the link is being stopped")
         if isinstance(error, TimeoutError):
             return TimedOut(f"no whole answer from {host} in time")
@@ -424,7 +433,7 @@ class Transport:
             return _OnePacket(**options)
         connection = _TlsConnection(ssl_context=self._tls_context(), **options)
         if proxy:
-            connection.set_tunnel(host, port, _proxy_headers(proxy))
+            connection.tunnel = (host, port, _proxy_headers(proxy))
         return connection
 
     def _proxy(self) -> Url | None:
@@ -436,7 +445,10 @@ class Transport:
         address = proxies.get(self._parts.scheme) or proxies.get("all")
         if not address:
             return None
-        proxy = parse_url(address if "://" in address else f"http://{address}")
+        try:
+            proxy = parse_url(address if "://" in address else f"http://{address}")
+        except HTTPError:
+            raise NoConnection("the system's proxy setting is no address; mend it") from None
         if proxy.scheme != "http" or not proxy.host:
             raise NoConnection(
                 f"the proxy {proxy.scheme}://{proxy.host} is of a kind that the link does not "
@@ -447,12 +459,10 @@ class Transport:
     def _tls_context(self) -> ssl.SSLContext:
         with self._guard:
             if self._tls is None:
-                bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-                self._tls = ssl.create_default_context()
-                if bundle:
-                    where = {"capath" if os.path.isdir(bundle) else "cafile": bundle}  # noqa: PTH112 - as given
-                    self._tls.load_verify_locations(**where)
-                self._tls.sslsocket_class = _TimedTlsSocket
+                context = ssl.create_default_context()
+                context.sslsocket_class = _TimedTlsSocket
+                _trust_bundle(context)
+                self._tls = context
             return self._tls
 
     def _check_peer(self, address: str) -> None:
@@ -475,6 +485,25 @@ class Transport:
         for sock in sockets:
             with suppress(OSError, ValueError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def _trust_bundle(context: ssl.SSLContext) -> None:
+    """Trust the certificates that the system names for requests and curl as well."""
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if bundle := os.environ.get(variable):
+            where = {"capath" if Path(bundle).is_dir() else "cafile": bundle}
+            try:
+                context.load_verify_locations(**where)
+            except OSError as error:  # SSLError is one
+                raise NoConnection(
+                    f"{variable} names {bundle}, which holds no certificates "
+                    f"({_words(error)}); mend it or take the variable away"
+                ) from error
+            return
+
+
+def _is_stopped(error: Exception) -> bool:
+    return isinstance(error, _StoppedError) or bool(_budget.cancel and _budget.cancel.is_set())
 
 
 def _proxy_headers(proxy: Url) -> dict[str, str]:

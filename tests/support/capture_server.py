@@ -76,6 +76,10 @@ class CaptureServer:
                     self.request = tls.wrap_socket(self.request, server_side=True)
                 super().setup()
 
+            def finish(self) -> None:
+                super().finish()
+                self.request.close()  # the server closes only the socket below TLS
+
             def handle_any(self) -> None:
                 outer._handle(self)
 
