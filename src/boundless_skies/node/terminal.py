@@ -151,8 +151,9 @@ def status_table(status: dict[str, Any], *, runs: bool, age_s: float | None) -> 
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("Node", _node_state(status, runs=runs, age_s=age_s))
-    table.add_row("Cloud", _cloud_row(status))
-    table.add_row("Signed up as", str(link.get("node_id") or "not signed up yet"))
+    table.add_row("Cloud", _cloud_row(status, runs=runs))
+    if (status.get("cloud") or {}).get("enabled"):
+        table.add_row("Signed up as", str(link.get("node_id") or "not signed up yet"))
     table.add_row("Waiting to be sent", _waiting_row(link, frames))
     table.add_row("Frames", _frames_row(status))
     if status.get("last_measurement"):
@@ -160,7 +161,7 @@ def status_table(status: dict[str, Any], *, runs: bool, age_s: float | None) -> 
     if status.get("last_refusal"):
         refusal = status["last_refusal"]
         line = refusal_line(Path(refusal["file"]).name, refusal["reason"])
-        table.add_row("Last skipped", Text(line))
+        table.add_row("Trouble with a frame", Text(line))
     table.add_row("Folder", Text(_folder_row(status)))
     table.add_row("Plan", Text(_plan_row(status.get("plan") or [])))
     for interrupt in (status.get("interrupts") or [])[:_SHOWN_ITEMS]:
@@ -186,9 +187,12 @@ def _ago(age_s: float | None) -> str:
     return f"{max(age_s, 0):.0f} seconds ago"
 
 
-def _cloud_row(status: dict[str, Any]) -> Text:
-    url = (status.get("cloud") or {}).get("url")
+def _cloud_row(status: dict[str, Any], *, runs: bool) -> Text:
+    cloud = status.get("cloud") or {}
+    url = cloud.get("url")
     state = cloud_state(status)
+    if cloud.get("enabled") and not runs:
+        state = Text("not connected", "dim")
     return Text.assemble(state, f"  {url}") if url else state
 
 

@@ -1,7 +1,11 @@
 """``boundless node …`` as an owner types it."""
 
+import csv
+import dataclasses
 import json
 import os
+import pty
+import shutil
 import signal
 import stat
 import subprocess
@@ -12,10 +16,13 @@ import pytest
 import yaml
 from tests.node.program.fakes import config_for, until
 
+import boundless_skies.demo
 from boundless_skies.node.config import defaults, load_config
 from boundless_skies.node.storage.data_folder import FolderLock
-from boundless_skies.node.storage.status_file import write_status
+from boundless_skies.node.storage.status_file import read_status, write_status
+from boundless_skies.wire import Measurement
 
+REAL_FRAME = Path(boundless_skies.demo.__file__).parent / "data" / "t_sex.fits.fz"
 COMMAND = [sys.executable, "-m", "boundless_skies.cli", "node"]
 
 
@@ -51,6 +58,27 @@ def test_init_writes_a_private_file_that_loads(tmp_path: Path) -> None:
     assert "Wrote config.yaml." in done.stdout
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert load_config(path) == defaults()
+
+
+def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
+    """On a terminal the answers go into the file; an answer that cannot be is asked again."""
+    answers = ["Ada", "roof", "", "95", "52.5", "13.4", "", "", "https://cloud.example.org"]
+    ours, theirs = pty.openpty()
+    os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
+    done = subprocess.run(
+        [*COMMAND, "init"], cwd=tmp_path, stdin=theirs, stdout=theirs, timeout=60, check=False
+    )
+    told = os.read(ours, 100_000).decode()
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 0
+    assert "95.0 is not in the range" in told
+    config = load_config(tmp_path / "config.yaml")
+    assert config["observatory"]["observer"] == "Ada"
+    assert config["photometry"]["node_id"] == "roof"
+    assert (config["observatory"]["latitude"], config["observatory"]["longitude"]) == (52.5, 13.4)
+    assert config["cloud"]["enabled"] is True
+    assert config["cloud"]["url"] == "https://cloud.example.org"
 
 
 def test_init_keeps_what_is_there(tmp_path: Path) -> None:
@@ -127,7 +155,7 @@ def test_node_runs_tells_its_status_and_stops_at_a_signal(
     write_config(tmp_path)
     node = subprocess.Popen([*COMMAND, "run"], cwd=tmp_path, stderr=subprocess.DEVNULL)
     try:
-        until(lambda: boundless(tmp_path, "status").returncode == 0)
+        until(lambda: (read_status(tmp_path / "data") or {}).get("state") == "running")
         told = boundless(tmp_path, "status")
         assert "running since" in told.stdout
         assert "cloud off" in told.stdout
@@ -165,6 +193,26 @@ def test_status_of_a_silent_or_troubled_node_is_trouble(tmp_path: Path) -> None:
     assert "the cloud refuses the key" in done.stdout
     assert "3 in the queue" in done.stdout
     assert "has not told its status" in done.stdout
+
+
+def test_measure_shows_a_table_and_writes_csv_and_json(tmp_path: Path) -> None:
+    """A folder with a good frame and a torn one: one row, one line of trouble, exit code 1."""
+    (tmp_path / "night").mkdir()
+    shutil.copy(REAL_FRAME, tmp_path / "night" / "a.fits.fz")
+    (tmp_path / "night" / "b.fits.fz").write_bytes(REAL_FRAME.read_bytes()[:50_000])
+    done = boundless(tmp_path, "measure", "night", "--csv", "table.csv")
+    assert done.returncode == 1
+    assert "b.fits.fz skipped: " in done.stderr
+    assert "1 measured, 1 skipped; written to table.csv." in done.stdout
+    with (tmp_path / "table.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert list(row) == [field.name for field in dataclasses.fields(Measurement)]
+    assert row["target_name"] == "T Sex"
+    as_json = boundless(tmp_path, "measure", "night/a.fits.fz", "--json", "--target", "T Sextantis")
+    assert as_json.returncode == 0
+    (entry,) = json.loads(as_json.stdout)
+    assert entry["target_name"] == "T Sextantis"
+    assert float(row["magnitude"]) == entry["magnitude"]
 
 
 @pytest.mark.parametrize(

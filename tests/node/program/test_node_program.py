@@ -25,8 +25,6 @@ from boundless_skies.node.storage.ledger import FILE_NAME, Ledger, LedgerError
 from boundless_skies.node.storage.status_file import read_status
 from cloud_communicator import CloudCommunicator
 
-# A kept-alive connection of a thread that has ended is closed by the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <cloud_communicator:ResourceWarning")
 
 
 class Node:
