@@ -26,7 +26,6 @@ from boundless_skies.node.storage.status_file import read_status
 from cloud_communicator import CloudCommunicator
 
 
-
 class Node:
     """A node that runs in a thread of the test."""
 
