@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from astropy.wcs import WCS
 
 from boundless_skies.node.catalogue import Catalogue, Stars
+from boundless_skies.node.catalogue.targets import find_target
 from boundless_skies.node.errors import NoTarget, UnreadableFrame
 from boundless_skies.node.fits.frame import Frame, read_frame
 from boundless_skies.node.photometry.aperture import Aperture, Fluxes, best_radius_px
@@ -113,7 +114,8 @@ class Photometer:
         path : path-like
             A finished FITS file.
         target : Target, optional
-            Wins over the config's target, which wins over the header's.
+            Wins over the config's target, which wins over the header's. A well-known
+            name without a position is looked up (`find_target`).
 
         Returns
         -------
@@ -138,13 +140,16 @@ class Photometer:
     def _target_of(self, frame: Frame) -> Target:
         if self.settings.target is not None:
             return self.settings.target
+        name = self.settings.target_name or frame.facts.object_name
+        if star := find_target(name):  # a header's position may be only where the mount pointed
+            return Target.at(star.ra_deg, star.dec_deg, star.name)
         position = frame.facts.position_deg
         if position is None:
             raise NoTarget(
                 f"{frame.name} names no target position (OBJCTRA and OBJCTDEC, or RA and DEC): "
                 "give one with --target, --ra and --dec, or in the config."
             )
-        return Target.at(*position, self.settings.target_name or frame.facts.object_name)
+        return Target.at(*position, name)
 
     def _expose(self, frame: Frame, target: Target) -> Exposure:
         detection = detect(frame)
