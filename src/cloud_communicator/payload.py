@@ -1,7 +1,9 @@
 """From a measurement, as a photometry pipeline gives it, to the bytes that travel."""
 
+import json
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,6 +16,8 @@ from cloud_communicator.errors import InvalidMeasurement
 
 MAX_DEPTH = 32
 MAX_BYTES = 1_000_000
+_DOUBLE_BYTES = 8
+_INT_BITS = 14_000  # Python prints no more digits of an integer than these have
 
 
 def measurement_payload(measurement: Any, conditions: Any) -> bytes:
@@ -98,20 +102,22 @@ def _block(value: Any, where: str) -> Any:
 
 
 def _plain(value: Any, where: str, depth: int) -> Any:
-    kind = type(value)
-    if kind is str:
-        return _text(value, where)
-    if kind is float:
-        return _finite(value, where)
-    if kind is int or kind is bool or value is None:
-        return value
+    if simple := _SIMPLE.get(type(value)):
+        return simple(value, where)
     if depth > MAX_DEPTH:
         raise InvalidMeasurement(f"{where} is nested deeper than {MAX_DEPTH}, or holds itself.")
     if isinstance(value, Mapping):
-        return {_key(k, where): _plain(v, f"{where}.{k}", depth + 1) for k, v in value.items()}
+        return _object(value, where, depth)
     if isinstance(value, list | tuple):
         return [_plain(v, f"{where}[{i}]", depth + 1) for i, v in enumerate(value)]
     return _converted(value, where, depth + 1)
+
+
+def _object(value: Mapping[Any, Any], where: str, depth: int) -> dict[str, Any]:
+    plain = {_key(k, where): _plain(v, f"{where}.{k}", depth + 1) for k, v in value.items()}
+    if len(plain) < len(value):
+        raise InvalidMeasurement(f"{where} has keys that are the same as text, like 1 and '1'.")
+    return plain
 
 
 def _converted(value: Any, where: str, depth: int) -> Any:
@@ -125,17 +131,37 @@ def _converted(value: Any, where: str, depth: int) -> Any:
 
 def _from_numpy(value: Any, where: str, depth: int) -> Any:
     # numpy scalars and arrays both answer tolist(); the link does not load numpy to ask.
-    # A float32's tolist() is the double beside it; its shortest text is what was meant.
     if getattr(value, "dtype", None) is not None and hasattr(value, "tolist"):
-        plain = str(value) if value.dtype.kind == "M" and not value.shape else value.tolist()
-        if isinstance(plain, float) and value.dtype.itemsize < 8:  # noqa: PLR2004 - bytes of a double
-            plain = float(str(value))
+        plain = _short(value) if _is_short(value.dtype) else value.tolist()
         if type(plain) is not type(value):
             return _plain(plain, where, depth)
     raise InvalidMeasurement(
         f"{where} is a {type(value).__name__}, which has no JSON form; "
         "give numbers, text, true/false, None, lists, dicts or datetimes."
     )
+
+
+def _is_short(dtype: Any) -> bool:
+    """Tell whether the text of such a number says what was meant, and not its tolist().
+
+    That of a float32 is the double beside it, that of a datetime64 may be a count of ns.
+    """
+    return bool(dtype.kind == "M" or (dtype.kind == "f" and dtype.itemsize < _DOUBLE_BYTES))
+
+
+def _short(value: Any) -> Any:
+    if value.shape:
+        return list(value)
+    text = str(value)
+    if text == "NaT":
+        return math.nan
+    return float(text) if value.dtype.kind == "f" else text
+
+
+def _sized(value: int, where: str) -> int:
+    if value.bit_length() > _INT_BITS:
+        raise InvalidMeasurement(f"{where} is an integer of more than {_INT_BITS} bits.")
+    return value
 
 
 def _finite(value: float, where: str) -> float:
@@ -155,8 +181,9 @@ def _text(value: str, where: str) -> str:
 def _key(key: Any, where: str) -> str:
     if isinstance(key, str):
         return _text(str(key), where)
-    if isinstance(key, int) and not isinstance(key, bool):
-        return str(key)
+    if key is None or isinstance(key, int | float):
+        with suppress(ValueError):
+            return json.dumps(key, allow_nan=False)  # as the plain way above has it
     raise InvalidMeasurement(f"{where} has the key {key!r:.40}; keys must be text.")
 
 
@@ -175,5 +202,13 @@ _PLAIN_FORMS: tuple[tuple[type[Any], Callable[[Any], Any]], ...] = (
     (str, str),
     (int, int),
     (float, float),
-    (Decimal, float),
+    (Decimal, lambda number: float(number) if number.is_finite() else math.nan),
 )
+
+_SIMPLE: dict[type[Any], Callable[[Any, str], Any]] = {
+    str: _text,
+    float: _finite,
+    int: _sized,
+    bool: lambda value, _where: value,
+    type(None): lambda value, _where: value,
+}
