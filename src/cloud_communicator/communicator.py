@@ -105,7 +105,7 @@ class CloudCommunicator:
         client = CloudClient(
             self._transport, self._identity, self._board, self._pauses, settings.timeout
         )
-        folder = settings.data_path.absolute()
+        folder = settings.data_path
         self._client = client
         self._uplink = Uplink(client, RetryQueue(folder), self._board, self._pauses)
         self._images = ImageCourier(client, folder, self._board, self._pauses)
@@ -184,7 +184,7 @@ class CloudCommunicator:
                 thread.join(max(0.0, give_up - time.monotonic()))
 
     def _take_folder(self) -> None:
-        folder = self._settings.data_path.absolute()
+        folder = self._settings.data_path
         if self._running:
             raise LinkAlreadyRunning(f"This link is already running in {folder}; stop() it first.")
         try:

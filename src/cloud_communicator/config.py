@@ -2,7 +2,6 @@
 
 import difflib
 import logging
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,6 +11,8 @@ from urllib.parse import urlsplit
 from cloud_communicator.errors import ConfigError
 
 log = logging.getLogger("cloud_communicator")
+
+LONGEST_S = 31_536_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class LinkConfig:
     @property
     def data_path(self) -> Path:
         """The folder that holds the link's files."""
-        return Path(self.data_dir).expanduser()
+        return Path(self.data_dir)
 
 
 def block(config: Any, name: str) -> dict[str, Any]:
@@ -107,6 +108,9 @@ def read_config(config: Any) -> LinkConfig:
             raise ConfigError(f"cloud.{name} holds characters that none has; copy it anew.")
     if values.get("url") and values.get("enabled"):
         values["url"] = _checked_url(values["url"])
+    if values.get("enabled"):  # so that a later change of the working directory splits nothing
+        folder = Path(values.get("data_dir", LinkConfig.data_dir)).expanduser()
+        values["data_dir"] = str(folder.absolute())
     return LinkConfig(**values)
 
 
@@ -131,8 +135,10 @@ def _checked(name: str, value: Any, default: Any) -> Any:
         return _expect(name, text, isinstance(text, str), "text").strip()
     number = isinstance(value, int | float) and not isinstance(value, bool)
     _expect(name, value, number, "a number of seconds")
-    if not (math.isfinite(value) and value > 0):
-        raise ConfigError(f"cloud.{name} must be above 0 seconds; it is {value!r}.")
+    if not 0 < value <= LONGEST_S:
+        raise ConfigError(
+            f"cloud.{name} must be above 0 and at most {LONGEST_S} seconds; it is {value!r}."
+        )
     return value
 
 

@@ -65,7 +65,9 @@ class Identity:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise ConfigError(f"{self._path} cannot be read ({error.strerror}).") from None
+            raise ConfigError(
+                f"{self._path} cannot be read ({error.strerror}). Mend it, or set cloud.data_dir."
+            ) from None
         self._make_private()
         try:
             saved = json.loads(data)
