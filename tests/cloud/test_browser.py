@@ -102,6 +102,19 @@ def test_a_series_is_hidden_by_keyboard(page: Any, public: Client, target: str) 
     page.wait_for_function("document.querySelectorAll('#plot .points path.point').length === 30")
 
 
+def test_a_point_tells_its_date(page: Any, public: Client, target: str) -> None:
+    """Hovering over a point shows its magnitude, calendar date and BJD."""
+    page.goto(f"{public.url}/targets/{quote(target, safe='')}")
+    page.wait_for_selector(DRAWN, timeout=30_000)
+    box = page.locator("#plot .points path.point").nth(5).bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=5)
+    page.wait_for_selector("#plot .hovertext")
+    text = page.locator("#plot .hovertext").text_content()
+    assert "± 0.014" in text
+    assert "2025-11-2" in text
+    assert "BJD_TDB 2461000.2" in text
+
+
 def test_zoom_and_back(page: Any, public: Client, target: str) -> None:
     """The buttons narrow the view and bring the whole curve back, brighter still up."""
     page.goto(f"{public.url}/targets/{quote(target, safe='')}")
