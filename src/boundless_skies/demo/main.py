@@ -1,5 +1,6 @@
 """``boundless demo``: see everything at work on this machine, in a fresh folder."""
 
+import contextlib
 import signal
 import sys
 from collections.abc import Mapping
@@ -95,7 +96,8 @@ def _run(
             books = play.play()
             _tell_end(narrator, play, stay=stay)
             if stay:
-                play.stay()
+                with contextlib.suppress(KeyboardInterrupt):
+                    play.stay()
     except KeyboardInterrupt:
         narrator.say("Stopped; cloud and node are ended.", "dim")
         return EXIT_INTERRUPTED

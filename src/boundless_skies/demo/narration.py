@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.panel import Panel
 from rich.status import Status
 from rich.text import Text
@@ -120,7 +119,7 @@ class Narrator:
         """Tell the books, so that nobody misses them."""
         style = "bold green" if balance else "bold red"
         self._console.print()
-        self._console.print(Padding(Text(text, style), (0, 0, 0, 2)))
+        self._console.print(Text(f"  {text}", style))
 
     def failure(self, failure: DemoFailure, where: Path | None = None) -> None:
         """Tell what went wrong, and where to look."""
