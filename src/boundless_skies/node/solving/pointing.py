@@ -11,7 +11,7 @@ from boundless_skies.node.solving.field import Hint, Solution, Solver, StarField
 from boundless_skies.node.solving.verification import LEAST_MATCHES, verify
 
 NEAR_RADIUS_DEG = 2.0
-FAR_RADIUS_DEG = 5.0
+FAR_RADIUS_DEG = 4.0
 # Steps of 1.35 with a tolerance of 20 % each leave no gap between 0.4" and 15" a pixel.
 UNKNOWN_SCALES_ARCSEC_PX = tuple(round(0.48 * 1.35**step, 2) for step in (6, 5, 7, 4, 8, 3, 9))
 UNKNOWN_SCALES_ARCSEC_PX += tuple(round(0.48 * 1.35**step, 2) for step in (2, 10, 1, 11, 0))
@@ -39,7 +39,7 @@ def solve_field(
     known : iterable of WCS, optional
         Solutions that may hold, such as the header's own.
     positions_deg : sequence of (float, float), optional
-        Where the field may lie, the likeliest first: within 2°, then within 5°.
+        Where the field may lie, the likeliest first: within 2°, then within 4°.
     scales_arcsec_px : sequence of float, optional
         What its scale may be, the likeliest first; when empty, 0.4″ to 15″ are tried.
 

@@ -12,7 +12,6 @@ from boundless_skies.node.solving.field import Hint, StarField
 # More stars make a try slower, not surer.
 _MAX_STARS = 100
 _SCALE_TOLERANCE = 0.2
-_TIME_LIMIT_S = 8.0
 
 
 class SeizaSolver:
@@ -22,10 +21,13 @@ class SeizaSolver:
     ----------
     catalogue : Catalogue
         The stars to look for.
+    time_limit_s : float, optional
+        When to give up a hint.
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, time_limit_s: float = 6.0) -> None:
         self._catalogue = catalogue
+        self._time_limit_s = time_limit_s
 
     def solve(self, field: StarField, hint: Hint) -> WCS | None:
         """Return a solution near the hint, which is yet to be checked, or None.
@@ -53,9 +55,9 @@ class SeizaSolver:
                 scale_arcsec_px=hint.scale_arcsec_px,
                 radius_deg=hint.radius_deg,
                 scale_tolerance=_SCALE_TOLERANCE,
-                time_limit=_TIME_LIMIT_S,
+                time_limit=self._time_limit_s,
             )
-        except seiza.SolveError:
+        except (seiza.SolveError, TimeoutError):
             return None
         return WCS(Header(solution.fits_header_cards()))
 
