@@ -85,6 +85,8 @@ class _StoppedError(OSError):
 
 
 _budget = _Budget()
+_registry = threading.Lock()
+"""Held while sockets are added to a thread's, or listed to be aborted."""
 
 
 class _TimedSocket(socket.socket):
@@ -118,7 +120,8 @@ class _TimedTlsSocket(ssl.SSLSocket):
 
 def _register(sock: socket.socket) -> None:
     if _budget.sockets is not None:
-        _budget.sockets.add(sock)
+        with _registry:
+            _budget.sockets.add(sock)
 
 
 def _connect_left_s() -> float:
@@ -478,7 +481,7 @@ class Transport:
 
     def abort(self, thread_ids: set[int]) -> None:
         """End the calls of these threads now; their ``cancel`` must be set before."""
-        with self._guard:
+        with self._guard, _registry:
             sockets = [
                 s for ident, group in self._open_sockets if ident in thread_ids for s in group
             ]
