@@ -64,13 +64,13 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="boundless")
 def main(**_options: Any) -> None:
-    r"""Boundless Skies: a network of home telescopes that does real science.
+    """Boundless Skies: a network of home telescopes that does real science.
 
     \b
     A telescope owner starts with:     boundless node init
     A network operator starts with:    boundless cloud --data DIR
     To see everything at work first:   boundless demo
-    """
+    """  # noqa: D301 - click wants the backspace itself
 
 
 if __name__ == "__main__":

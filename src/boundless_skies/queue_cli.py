@@ -90,7 +90,7 @@ def short_key(record: dict[str, Any]) -> str:
 )
 @click.pass_context
 def queue(context: click.Context, data_dir: Path | None) -> None:
-    r"""Look after the measurements that the cloud does not have yet.
+    """Look after the measurements that the cloud does not have yet.
 
     A measurement that cannot be delivered waits in the queue. It leaves it only by
     delivery, or into one of three files that keep it: evicted (the queue was full),
@@ -100,7 +100,7 @@ def queue(context: click.Context, data_dir: Path | None) -> None:
     \b
       boundless queue list                  what waits, and what left
       boundless queue replay --evicted      bring evicted ones back
-    """
+    """  # noqa: D301 - click wants the backspace itself
     context.obj = data_dir or _configured_folder()
 
 
