@@ -1,0 +1,105 @@
+"""Aperture photometry on scenes whose answer is known."""
+
+import math
+
+import numpy as np
+import pytest
+
+from boundless_skies.node.photometry.aperture import (
+    Aperture,
+    best_radius_px,
+    measure_fluxes,
+    recentre,
+)
+from boundless_skies.node.photometry.noise import scintillation_mag
+
+FWHM_PX = 3.0
+SIGMA_PX = FWHM_PX / 2.3548
+APERTURE = Aperture.around(4.0, FWHM_PX)
+
+
+def scene(flux: float, x: float = 30.3, y: float = 29.6, sky: float = 0.0) -> np.ndarray:
+    """Draw one round Gaussian star on an even sky, integrated over the pixels."""
+    edges = np.arange(62) - 0.5
+    erf = np.vectorize(math.erf)
+    across = np.diff(erf((edges - x) / (SIGMA_PX * math.sqrt(2)))) / 2
+    along = np.diff(erf((edges - y) / (SIGMA_PX * math.sqrt(2)))) / 2
+    return (sky + flux * np.outer(along, across)).astype(np.float32)
+
+
+def measure(image: np.ndarray, gain: float = 2.0, x: float = 30.3, y: float = 29.6) -> tuple:
+    """Measure the scene's star: flux, error and peak."""
+    found = measure_fluxes(image, image, np.array([x]), np.array([y]), APERTURE, gain)
+    return float(found.flux[0]), float(found.error[0]), float(found.peak[0])
+
+
+@pytest.mark.parametrize("sky", [0.0, 100.0, -20.0])
+def test_the_light_within_the_circle_is_counted(sky: float) -> None:
+    """The analytic share of a Gaussian, whatever the level of the sky."""
+    # Seen through pixels, once when they collect and once when the circle cuts them.
+    variance = SIGMA_PX**2 + 2 / 12
+    share = 1.0 - math.exp(-(APERTURE.radius_px**2) / (2 * variance))
+    assert measure(scene(10_000.0, sky=sky))[0] == pytest.approx(10_000.0 * share, rel=1e-3)
+
+
+def test_a_sloping_sky_does_no_harm() -> None:
+    """The ring's mean is the sky at its centre."""
+    slope = np.linspace(0.0, 60.0, 61, dtype=np.float32)
+    even, sloping = scene(10_000.0), scene(10_000.0) + slope[None, :]
+    assert measure(sloping)[0] == pytest.approx(measure(even)[0], abs=40.0)
+
+
+def test_a_neighbour_in_the_ring_is_clipped() -> None:
+    """Its light is not taken for sky."""
+    crowd = scene(10_000.0) + scene(30_000.0, x=41.0, y=29.6)
+    rng = np.random.default_rng(3)
+    crowd += rng.normal(0.0, 5.0, crowd.shape).astype(np.float32)
+    assert measure(crowd)[0] == pytest.approx(measure(scene(10_000.0))[0], rel=0.03)
+
+
+def test_the_error_is_the_scatter_of_many_exposures() -> None:
+    """Photons of star and sky and read-out, from 300 exposures."""
+    rng = np.random.default_rng(11)
+    gain, read_noise_e, sky = 2.0, 6.0, 50.0
+    clean = scene(3000.0, sky=sky) * gain
+    fluxes, errors = [], []
+    for _ in range(300):
+        electrons = rng.poisson(clean) + rng.normal(0.0, read_noise_e, clean.shape)
+        flux, error, _ = measure((electrons / gain).astype(np.float32), gain)
+        fluxes.append(flux)
+        errors.append(error)
+    assert np.mean(errors) == pytest.approx(np.std(fluxes), rel=0.1)
+
+
+def test_the_peak_is_the_highest_value_near_the_star() -> None:
+    """Not that of a neighbour outside of the circle."""
+    crowd = scene(1000.0) + scene(90_000.0, x=50.0, y=29.6)
+    assert measure(crowd)[2] == pytest.approx(scene(1000.0).max(), rel=1e-3)
+
+
+def test_a_star_is_found_from_a_pixel_away() -> None:
+    """To a twentieth of a pixel, without noise."""
+    x, y = recentre(scene(5000.0), np.array([31.3]), np.array([28.8]), FWHM_PX)
+    assert (x[0], y[0]) == pytest.approx((30.3, 29.6), abs=0.05)
+
+
+def test_nowhere_to_measure_is_no_error() -> None:
+    """Empty in, empty out."""
+    none = np.empty(0)
+    assert len(measure_fluxes(scene(1.0), scene(1.0), none, none, APERTURE, 1.0).flux) == 0
+    assert len(recentre(scene(1.0), none, none, FWHM_PX)[0]) == 0
+
+
+@pytest.mark.parametrize(("flux", "least", "most"), [(100.0, 1.2, 1.3), (1e6, 1.5, 2.0)])
+def test_faint_stars_get_a_small_circle_and_bright_ones_a_large(
+    flux: float, least: float, most: float
+) -> None:
+    """Between 1.2 and 2 times the FWHM."""
+    radius_px = best_radius_px(flux, 10.0, FWHM_PX, 1.0)
+    assert least * FWHM_PX - 0.01 <= radius_px <= most * FWHM_PX + 0.01
+
+
+def test_scintillation_of_a_known_case() -> None:
+    """A 5 cm telescope, 10 s, at the zenith at the sea: 7.5 mmag (Young's formula by hand)."""
+    assert scintillation_mag(50.0, 10.0, 1.0, 0.0) == pytest.approx(0.0075, abs=1e-4)
+    assert scintillation_mag(50.0, 40.0, 1.0, 0.0) == pytest.approx(0.0037, abs=1e-4)

@@ -1,0 +1,140 @@
+"""The ensemble: comparison stars that come and go leave no step in a light curve."""
+
+import numpy as np
+import pytest
+
+from boundless_skies.node.catalogue import Stars
+from boundless_skies.node.photometry.aperture import Aperture
+from boundless_skies.node.photometry.ensemble import Ensemble
+
+COUNT = 20
+CATALOGUE_ERROR_MAG = 0.15
+NOISE_MAG = 0.005
+ZERO = 21.0
+
+
+class Night:
+    """Comparison stars as a camera with colours of its own sees them."""
+
+    def __init__(self, seed: int = 1, *, gain_known: bool = True) -> None:
+        self.rng = np.random.default_rng(seed)
+        mag = np.sort(self.rng.uniform(8.0, 11.0, COUNT))
+        self.own_offset = self.rng.normal(0.0, CATALOGUE_ERROR_MAG, COUNT)
+        places = np.arange(COUNT, dtype=float)
+        stars = Stars(places, places, mag)
+        self.ensemble = Ensemble(stars, Aperture.around(4.0, 3.0), gain_known=gain_known)
+
+    def expose(
+        self,
+        missing: list[int] | None = None,
+        *,
+        clouds_mag: float = 0.0,
+        noise_mag: float = NOISE_MAG,
+        said_noise_mag: float = NOISE_MAG,
+        spoilt: int | None = None,
+    ) -> tuple[float, float, int]:
+        """Tie one frame; return the error of its zero point, what was said of it, and the stars."""
+        mag = self.ensemble.stars.mag + self.own_offset - ZERO + clouds_mag
+        mag = mag + self.rng.normal(0.0, noise_mag, COUNT)
+        if spoilt is not None:
+            mag[spoilt] -= 1.0
+        mag[missing or []] = np.nan
+        error = np.where(np.isfinite(mag), said_noise_mag, np.nan)
+        found = self.ensemble.tie(mag, error)
+        assert found is not None
+        return found.value - (ZERO - clouds_mag), found.error, found.stars
+
+
+def test_stars_that_drop_out_leave_no_step() -> None:
+    """Ten of twenty go, and others come back: the zero point stays within its noise."""
+    night = Night()
+    before = np.array([night.expose()[0] for _ in range(8)])
+    without = np.array([night.expose(list(range(10)))[0] for _ in range(8)])
+    others = np.array([night.expose(list(range(10, 20)))[0] for _ in range(8)])
+    # Each star's own 0.15 mag would otherwise move the mean by 0.15 / √20 and more.
+    assert np.mean(without) == pytest.approx(np.mean(before), abs=0.003)
+    assert np.mean(others) == pytest.approx(np.mean(before), abs=0.004)
+
+
+def test_a_star_that_comes_late_joins_without_a_step() -> None:
+    """It is taken at the ensemble's word, not at the catalogue's."""
+    night = Night(seed=4)
+    missing = list(range(5, 20))
+    before = np.array([night.expose(missing)[0] for _ in range(8)])
+    after = np.array([night.expose()[0] for _ in range(8)])
+    assert np.mean(after) == pytest.approx(np.mean(before), abs=0.004)
+
+
+def test_clouds_are_followed() -> None:
+    """The zero point takes up what all stars lose."""
+    night = Night(seed=2)
+    start = night.expose()[0]
+    misses = [night.expose(clouds_mag=mag)[0] - start for mag in (0.2, 1.0, 2.0, 0.1)]
+    assert np.abs(misses).max() < 0.006
+
+
+def test_a_spoilt_star_is_left_out() -> None:
+    """A cosmic ray in one star's circle does not move the others."""
+    night = Night(seed=3)
+    start = np.mean([night.expose()[0] for _ in range(5)])
+    miss, _, stars = night.expose(spoilt=0)
+    assert stars == COUNT - 1
+    assert miss == pytest.approx(start, abs=0.006)
+
+
+def test_a_star_that_changed_for_good_comes_back() -> None:
+    """After some frames it starts afresh."""
+    night = Night(seed=6)
+    for _ in range(10):
+        night.expose()
+    night.own_offset[0] += 0.5
+    used = [night.expose()[2] for _ in range(12)]
+    assert used[0] == COUNT - 1
+    assert used[-1] == COUNT
+
+
+def test_the_error_is_the_scatter_from_frame_to_frame() -> None:
+    """Not that of the catalogue, which is the same in all frames."""
+    night = Night(seed=7)
+    found = np.array([night.expose() for _ in range(60)])
+    assert np.std(found[10:, 0]) <= np.mean(found[10:, 1]) < 3 * np.std(found[10:, 0])
+
+
+def test_the_scatter_is_the_catalogues() -> None:
+    """How far the stars lie from the catalogue in this camera's colours."""
+    night = Night(seed=8)
+    zero_point = night.ensemble.tie(
+        night.ensemble.stars.mag + night.own_offset - ZERO, np.full(COUNT, NOISE_MAG)
+    )
+    assert zero_point is not None
+    assert zero_point.scatter == pytest.approx(np.std(night.own_offset, ddof=1), rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("gain_known", "said", "expected"), [(True, 2.0, 1.0), (False, 2.0, 0.5), (True, 0.5, 2.0)]
+)
+def test_the_noise_is_learnt_from_the_comparison_stars(
+    gain_known: bool, said: float, expected: float
+) -> None:
+    """Upwards always, downwards only where the gain was a guess."""
+    night = Night(seed=9, gain_known=gain_known)
+    for _ in range(20):
+        night.expose(said_noise_mag=said * NOISE_MAG)
+    assert night.ensemble.noise_factor == pytest.approx(expected, rel=0.12)
+
+
+def test_fewer_than_three_stars_tie_nothing() -> None:
+    """Two stars cannot tell which of them is wrong."""
+    night = Night()
+    mag = np.full(COUNT, np.nan)
+    mag[:2] = 1.0
+    assert night.ensemble.tie(mag, np.full(COUNT, 0.01)) is None
+
+
+def test_a_field_that_moved_away_is_tied_to_the_catalogue_anew() -> None:
+    """Where no three known stars are left, the catalogue decides."""
+    night = Night(seed=5)
+    night.expose(list(range(10, 20)))
+    miss, _, stars = night.expose(list(range(10)))
+    assert stars >= 8
+    assert abs(miss) < 3 * CATALOGUE_ERROR_MAG / np.sqrt(8)
