@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import time
+from contextlib import suppress
 from typing import Any
 
 from boundless_skies.wire import Registration
@@ -78,7 +79,8 @@ class Identity:
         else:
             aside = self._path.with_name(f"{STATE_NAME}.damaged")
             log.error("%s is damaged; it is kept as %s.", self._path, aside.name)
-            replace_file(aside, data)
+            with suppress(OSError):  # a disk that refuses now will refuse to overwrite it as well
+                replace_file(aside, data)
         self._choose()
 
     def _make_private(self) -> None:

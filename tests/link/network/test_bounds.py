@@ -20,7 +20,6 @@ from tests.support.links import (
     REGISTER,
     Links,
     alive,
-    nth,
 )
 
 from cloud_communicator import CloudCommunicator
@@ -175,25 +174,6 @@ def test_stop_is_prompt_while_a_name_is_looked_up(links: Links, nowhere: str) ->
     link = links.started(nowhere, connect_timeout=60, timeout=60)
     wait_until(lambda: sum(thread.name == "cloud-resolve" for thread in threading.enumerate()) == 2)
     stop_in_time(link)
-
-
-def test_abort_is_safe_while_connections_are_made(server: CaptureServer, links: Links) -> None:
-    """Stops that fall into the moment of a new connection raise nothing."""
-    server.rules[MEASUREMENTS] = Answer(headers={"Connection": "close"}, close=True)
-    link = links.make(server.url)
-    done = threading.Event()
-
-    def submit() -> None:
-        for number in range(150):
-            link.submit_measurement(nth(number))
-        done.set()
-
-    pipeline = threading.Thread(target=submit)
-    pipeline.start()
-    while not done.is_set():
-        link._transport.abort({pipeline.ident or 0})
-    pipeline.join()
-    assert link.status["delivered"] + link.status["queued_uploads"] == 150
 
 
 def test_cut_off_calls_are_no_error(server: CaptureServer, links: Links) -> None:

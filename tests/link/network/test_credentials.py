@@ -97,6 +97,31 @@ def test_readable_state_file_is_made_private(server: CaptureServer, links: Links
     assert stat.S_IMODE(state.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("data", [b"", b"{", b"\x00" * 90, b"[]", b'{"node_id": 7}', b"\xff" * 9])
+def test_damaged_state_file_is_put_aside_and_told(
+    server: CaptureServer, links: Links, caplog: pytest.LogCaptureFixture, data: bytes
+) -> None:
+    """The link starts all the same, and registers where it has no credentials left."""
+    links.folder.mkdir()
+    (links.folder / STATE).write_bytes(data)
+    link = links.make(server.url, **NEW)
+    if not data.startswith(b'{"'):
+        assert "is damaged" in caplog.text
+        assert (links.folder / f"{STATE}.damaged").read_bytes() == data
+    tick(link)
+    assert link.status["registered"] is True
+    assert len(server.to(REGISTER)) == 1
+
+
+def test_damaged_state_file_that_cannot_be_put_aside_stops_no_start(
+    server: CaptureServer, links: Links
+) -> None:
+    """Explicit credentials need no state file."""
+    (links.folder / f"{STATE}.damaged" / "full").mkdir(parents=True)
+    (links.folder / STATE).write_bytes(b"{")
+    assert links.make(server.url).submit_measurement(nth(1)) is True
+
+
 # -- the key shows nowhere ----------------------------------------------------------------
 
 
