@@ -201,6 +201,7 @@ class _OnePacket(HTTPConnection):
     """Sends a small request's head and body together: one packet less on a weak Wi-Fi."""
 
     _head = b""
+    putheader = http.client.HTTPConnection.putheader
 
     def _new_conn(self) -> socket.socket:
         sock = _connect(self._dns_host, self.port)
@@ -214,6 +215,10 @@ class _OnePacket(HTTPConnection):
             return
         head, self._head = self._head, b""
         super().send(head + data if isinstance(data, bytes) else data)
+
+    def ask(self, method: str, target: str, body: Any, headers: dict[str, str]) -> None:
+        """Send the whole request, without what urllib3 adds for the answers that it makes."""
+        http.client.HTTPConnection.request(self, method, target, body, headers)
 
     def answer(self) -> Reply:
         """Read the whole answer; raises BadReply or HTTPException if there is none."""
@@ -362,7 +367,7 @@ class Transport:
         try:
             self._open(connection)
             with suppress(BrokenPipeError):  # a cloud may refuse a body before it has all of it
-                connection.request(method, self._session.prefix + path, body, headers)
+                connection.ask(method, self._session.prefix + path, body, headers)
             return connection.answer()
         except LinkFailure:
             connection.close()
