@@ -3,7 +3,7 @@
 import datetime as dt
 import math
 
-import erfa  # type: ignore[import-untyped]
+import erfa
 
 from boundless_skies.sky.site import Site
 from boundless_skies.sky.time_scales import julian_date

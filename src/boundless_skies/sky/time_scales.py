@@ -4,7 +4,7 @@ import datetime as dt
 import math
 import warnings
 
-import erfa  # type: ignore[import-untyped]
+import erfa
 import numpy as np
 import numpy.typing as npt
 
