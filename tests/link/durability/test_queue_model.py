@@ -230,8 +230,8 @@ class QueueMachine(RuleBasedStateMachine):
         books += Counter(number_of(entry.payload()) for entry in self.queue.file.unsaved)
         for numbers in in_ledgers(self.folder).values():
             books += Counter(numbers)
-        for gone in self.queue.file._gone:  # out of the queue, and the disk does not know it yet
-            books[number_of(json.loads(gone))] -= 1
+        gone = {number_of(json.loads(text)) for text in self.queue.file._gone}
+        books -= Counter(gone & set(self._in_file()))  # taken out, and the disk does not know it
         assert books == Counter(self.accepted)
 
     @invariant()
