@@ -156,7 +156,18 @@ class Ledger:
             sync_folder(self.path.parent)
 
     def records(self) -> list[dict[str, Any]]:
-        """Return all whole records, oldest first; torn lines are passed over."""
+        """Return all whole records, oldest first; torn lines are passed over.
+
+        Returns
+        -------
+        list of dict
+            The records; none if there is no file.
+
+        Raises
+        ------
+        OSError
+            If there is a file and it cannot be read: that is not the same as none.
+        """
         return [record for record, _ in self._lines() if record is not None]
 
     def count(self) -> int:
@@ -166,8 +177,9 @@ class Ledger:
         except OSError:
             return 0
         if self._seen != (stat.st_ino, stat.st_size):
-            self._count = len(self.records())
-            self._seen = (stat.st_ino, stat.st_size)
+            with suppress(OSError):
+                self._count = len(self.records())
+                self._seen = (stat.st_ino, stat.st_size)
         return self._count
 
     def keep_only(self, wanted: list[dict[str, Any]]) -> None:
@@ -179,7 +191,7 @@ class Ledger:
     def _lines(self) -> Iterator[tuple[dict[str, Any] | None, bytes]]:
         try:
             data = self.path.read_bytes()
-        except OSError:
+        except FileNotFoundError:
             return
         for line in data.splitlines():
             if line.strip():

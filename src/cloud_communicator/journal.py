@@ -1,10 +1,14 @@
 """What became of each interrupt, on disk before anybody acts on it."""
 
+import logging
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from cloud_communicator.disk import Ledger
+
+log = logging.getLogger("cloud_communicator")
 
 JOURNAL_NAME = "cloud_interrupts.jsonl"
 _COMPACT_BYTES = 1_000_000
@@ -48,15 +52,27 @@ class InterruptJournal:
         self._ledger = Ledger(folder / JOURNAL_NAME)
         self._states: dict[tuple[str, str], State] = {}
         self._cut_down: set[tuple[str, str]] = set()
+        self._unsaved: list[dict[str, str]] = []
 
     def load(self) -> None:
         """Read what an earlier run left; those cut down in their callback are remembered."""
-        for record in self._ledger.records():
+        for record in self._records():
             with suppress(KeyError, ValueError):
                 key = (str(record["scope"]), str(record["id"]))
                 self._states[key] = State(record["state"])
         self._cut_down = {key for key, state in self._states.items() if state is State.STARTED}
         self._compact()
+
+    def _records(self) -> list[dict[str, Any]]:
+        try:
+            return self._ledger.records()
+        except OSError as error:
+            log.error(  # noqa: TRY400 - the traceback tells an owner nothing
+                "%s cannot be read (%s): interrupts that were done may be offered again.",
+                self._ledger.path,
+                error.strerror or error,
+            )
+            return []
 
     def _compact(self) -> None:
         with suppress(OSError):
@@ -98,7 +114,7 @@ class InterruptJournal:
         ValueError
             If that state cannot follow the present one.
         OSError
-            If the disk refuses; the step then holds in memory.
+            If the disk refuses; the step then holds in memory, until `save` succeeds.
         """
         key = (scope, interrupt_id)
         if state not in NEXT[self._states.get(key)]:
@@ -106,4 +122,11 @@ class InterruptJournal:
         self._states[key] = state
         if state in (State.RAISED, State.DONE):
             self._cut_down.discard(key)
-        self._ledger.append({"scope": scope, "id": interrupt_id, "state": str(state)})
+        self._unsaved.append({"scope": scope, "id": interrupt_id, "state": str(state)})
+        self.save()
+
+    def save(self) -> None:
+        """Write the steps that the disk refused; raises OSError if it still does."""
+        while self._unsaved:
+            self._ledger.append(self._unsaved[0])
+            del self._unsaved[0]

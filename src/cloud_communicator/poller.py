@@ -131,6 +131,7 @@ class InterruptPoller:
     def poll(self, stop: Event) -> None:
         """Acknowledge what is due, fetch the list once, hand over; raises LinkFailure."""
         scope = self._scope()
+        self._on_disk(self._journal.save, "The last interrupts")
         late = set(self._journal.unacked(scope))
         failure = self._ack_all(late, scope, stop)
         for interrupt in self._fetch(stop):
@@ -195,13 +196,16 @@ class InterruptPoller:
         return failure
 
     def _step(self, scope: str, key: str, state: State) -> None:
+        self._on_disk(lambda: self._journal.step(scope, key, state), f"Interrupt {key} ({state})")
+
+    def _on_disk(self, action: Callable[[], None], what: str) -> None:
         try:
-            self._journal.step(scope, key, state)
+            action()
         except OSError as error:
             self._board.failed(
                 "journal",
-                f"Interrupt {key} could not be journalled as {state} ({error.strerror or error}); "
-                "after a restart it may be offered again.",
+                f"{what} could not be journalled ({error.strerror or error}); after a restart "
+                "it may be offered again. Free space or mend the disk.",
             )
         else:
             self._board.cleared("journal")
