@@ -126,6 +126,8 @@ class CloudCommunicator:
     def _load_state(self) -> None:
         """Read what an earlier run left: credentials, queues, interrupts."""
         self._identity.load()
+        if self._identity.trouble and not self._identity.complete:
+            self._board.failed("state file", self._identity.trouble)
         self._show_identity()
         self._uplink.load()
         self._images.load()
@@ -200,12 +202,14 @@ class CloudCommunicator:
             return
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             os.close(descriptor)
             raise LinkAlreadyRunning(
                 f"Another link is running in {folder}. Stop it, or set cloud.data_dir to a folder "
                 "of this one's own."
             ) from None
+        except OSError as error:  # as on some network file systems
+            log.warning("%s cannot be locked (%s); run one link in it only.", folder, error)
         self._lock_descriptor = descriptor
         os.register_at_fork(after_in_child=self._let_go_of_folder)
 

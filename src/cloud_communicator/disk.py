@@ -6,13 +6,15 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from errno import EWOULDBLOCK
+from errno import ENOLCK, ENOSYS, EOPNOTSUPP, EWOULDBLOCK
 from pathlib import Path
 from typing import Any
 
 PRIVATE = 0o600
 _LOCK_WAIT_S = 0.9
 _LOCK_STEP_S = 0.005
+# What file systems without locks answer, as some network ones: there a node works alone.
+_NO_LOCKS = frozenset({ENOLCK, ENOSYS, EOPNOTSUPP})
 
 
 def sync_folder(folder: Path) -> None:
@@ -114,6 +116,10 @@ def _wait_for_lock(descriptor: int, path: Path) -> None:
             if time.monotonic() > give_up:
                 raise OSError(EWOULDBLOCK, "another program holds the lock", str(path)) from None
             time.sleep(_LOCK_STEP_S)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return
+            raise
         else:
             return
 

@@ -47,6 +47,7 @@ class Identity:
         self._config = config
         self._saved: dict[str, Any] = {}
         self._unsaved = False
+        self.trouble = ""
         self.node_id = self.api_key = ""
         self._choose()
 
@@ -78,7 +79,11 @@ class Identity:
             self._saved = saved
         else:
             aside = self._path.with_name(f"{STATE_NAME}.damaged")
-            log.error("%s is damaged; it is kept as %s.", self._path, aside.name)
+            self.trouble = (
+                f"{self._path} is damaged; it is kept as {aside.name}. Without it this node "
+                "registers anew. To stay who it was, set cloud.node_id and cloud.api_key."
+            )
+            log.error(self.trouble)
             with suppress(OSError):  # a disk that refuses now will refuse to overwrite it as well
                 replace_file(aside, data)
         self._choose()

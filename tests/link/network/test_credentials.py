@@ -108,6 +108,7 @@ def test_damaged_state_file_is_put_aside_and_told(
     if not data.startswith(b'{"'):
         assert "is damaged" in caplog.text
         assert (links.folder / f"{STATE}.damaged").read_bytes() == data
+        assert "registers anew" in link.status["error"]
     tick(link)
     assert link.status["registered"] is True
     assert len(server.to(REGISTER)) == 1

@@ -1,5 +1,7 @@
 """One running link per data folder, in this process and across processes."""
 
+import errno
+import fcntl
 import json
 import signal
 import subprocess
@@ -93,3 +95,19 @@ def test_program_that_the_node_starts_does_not_keep_the_folder(
         wait_until(lambda: not alive(link))
         links.started(server.url)
         child.kill()
+
+
+def test_file_system_without_locks_keeps_no_link_from_its_work(
+    links: Links, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Some network file systems know no locks: the link runs and queues on disk, and says so."""
+
+    def no_locks(*_args: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    link = links.make("http://127.0.0.1:9", node_id="n", api_key="k")
+    link.start()
+    assert "run one link in it only" in caplog.text
+    assert link.submit_measurement({"bjd": 2460000.5}) is False
+    assert (link.status["queued_uploads"], link.status["unsaved_uploads"]) == (1, 0)
