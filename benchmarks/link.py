@@ -18,6 +18,20 @@ from cloud_communicator import CloudCommunicator
 from cloud_communicator.payload import measurement_payload
 from cloud_communicator.retryqueue import RetryQueue
 
+TITLE = "The link"
+_TABLE = """| what | ours | the other | ratio | aim |
+|---|---|---|---|---|
+{rows}
+
+* **Online submit.** `submit_measurement` with everything that it does (serialising, key,
+  headers, bounded waits, reading the reply) against `http.client` posting the same ready-made
+  bytes over a connection that it keeps, to the least server that can answer, in a process of its
+  own: 31 rounds of 100 calls each.
+* **Durable enqueue.** `RetryQueue.put`, the file holding 400 to 499 entries, against `os.write`
+  and `os.fdatasync` of the same bytes to a plain file: 31 rounds of 99 calls.
+* **Bytes written** are those that the process handed to the kernel (`/proc/self/io`, `wchar`).
+* **Import** is a fresh interpreter that imports `cloud_communicator`, less one that does nothing.
+"""
 MEASUREMENT = {
     "target_name": "SS Cyg",
     "bjd": 2461368.512345,
@@ -173,8 +187,13 @@ def imports() -> tuple[Pair, bool]:
     return pair, loaded.stdout.strip() == "True"
 
 
-def report() -> list[str]:
-    """Run all; returns rows of the table: what, ours, the other, ratio, asked for."""
+def section() -> str:
+    """Measure all; returns the table and what its rows mean."""
+    return _TABLE.format(rows="\n".join(rows()))
+
+
+def rows() -> list[str]:
+    """Measure all; returns rows of the table: what, ours, the other, ratio, asked for."""
     logging.disable(logging.CRITICAL)
     online, size = online_submit()
     queued, written = durable_enqueue()
