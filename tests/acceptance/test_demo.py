@@ -9,12 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from tests.node.program.fakes import until
 
 from boundless_skies.demo.books import Books, take_books
 from boundless_skies.demo.light_curve import draw_light_curve
-from boundless_skies.demo.narration import DemoFailure
+from boundless_skies.demo.narration import DemoFailure, Narrator
 from boundless_skies.demo.nights import night_from_folder, rendered_night, take_shot
+from boundless_skies.demo.play import Play
+from boundless_skies.demo.processes import held_signals
 from boundless_skies.node.storage.ledger import FILE_NAME, Ledger
 
 COMMAND = [sys.executable, "-m", "boundless_skies.cli", "demo"]
@@ -84,19 +87,49 @@ def test_demo_draws_the_transit_of_real_frames(tmp_path: Path) -> None:
     assert 0.012 < statistics.mean(inside) - statistics.mean(outside) < 0.040
 
 
-def test_demo_that_is_stopped_leaves_no_process_behind(tmp_path: Path) -> None:
-    """Ctrl-C in the middle ends cloud and node, and says so."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_demo_that_is_stopped_leaves_no_process_behind(tmp_path: Path, number: int) -> None:
+    """Ctrl-C in the middle, or the window closed, ends cloud and node."""
     process = subprocess.Popen(
         [*COMMAND, "--folder", str(tmp_path / "night"), "--count", "6"],
         stdout=subprocess.PIPE,
         text=True,
     )
     until((tmp_path / "night" / "node.log").exists, deadline_s=60.0)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     told, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Stopped; cloud and node are ended." in told
+    assert ("Stopped; cloud and node are ended." in told) == (number == signal.SIGINT)
     assert running_in(tmp_path) == []
+
+
+class InterruptedChild:
+    """A child during whose start or end Ctrl-C is pressed."""
+
+    stopped = False
+
+    def stop(self) -> None:
+        """Do what takes its time, the Ctrl-C in the middle of it."""
+        signal.raise_signal(signal.SIGINT)
+        self.stopped = True
+
+
+def test_ctrl_c_while_a_child_starts_waits_until_the_child_is_known() -> None:
+    """The signal comes through, after the block that it fell into."""
+    child = InterruptedChild()
+    with pytest.raises(KeyboardInterrupt), held_signals():
+        child.stop()
+    assert child.stopped
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_pressed_again_waits_until_all_children_are_ended(tmp_path: Path) -> None:
+    """The impatient second Ctrl-C leaves nothing running either."""
+    play = Play(tmp_path, rendered_night(6), Narrator(Console(quiet=True)))
+    children = play._node, play._cloud = InterruptedChild(), InterruptedChild()
+    with pytest.raises(KeyboardInterrupt), play:
+        pass
+    assert all(child.stopped for child in children)
 
 
 @pytest.mark.parametrize(

@@ -66,9 +66,16 @@ def demo(
         raise click.UsageError("--target, --ra and --dec are about your own --frames.")
     chosen = {"name": target, "ra_deg": ra_deg, "dec_deg": dec_deg}
     folder = (folder or Path(f"demo-{datetime.now().astimezone():%Y%m%d-%H%M%S}")).absolute()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_INTERRUPTED))
+    _end_in_order()
     given = {key: value for key, value in chosen.items() if value is not None}
     sys.exit(_run(Narrator(Console()), folder, frames, given, count, stay=stay))
+
+
+def _end_in_order() -> None:
+    """Let SIGTERM, and a terminal that is closed, end our children too; nohup stays nohup."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, lambda *_: sys.exit(EXIT_INTERRUPTED))
 
 
 def _run(

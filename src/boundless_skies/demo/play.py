@@ -15,7 +15,7 @@ from boundless_skies.demo.books import Books, CloudReader, take_books
 from boundless_skies.demo.light_curve import draw_light_curve
 from boundless_skies.demo.narration import DemoFailure, Narrator, Step
 from boundless_skies.demo.nights import Night, Shot, take_shot
-from boundless_skies.demo.processes import Child, call
+from boundless_skies.demo.processes import Child, call, held_signals
 from boundless_skies.node.config_text import annotated_yaml
 from boundless_skies.node.services.measuring import refusal_line
 from boundless_skies.node.services.node_program import measurement_line
@@ -70,9 +70,10 @@ class Play:
         trace: TracebackType | None,
     ) -> None:
         """End every process."""
-        for child in (self._node, self._cloud):
-            if child is not None:
-                child.stop()
+        with held_signals():
+            for child in (self._node, self._cloud):
+                if child is not None:
+                    child.stop()
 
     @property
     def cloud(self) -> Child:
@@ -148,7 +149,8 @@ class Play:
 
     def _run_cloud(self, port: str) -> None:
         words = ["cloud", "--data", self._cloud_data.name, "--port", port]
-        self._cloud = Child("cloud", words, log=self.folder / "cloud.log", folder=self.folder)
+        with held_signals():
+            self._cloud = Child("cloud", words, log=self.folder / "cloud.log", folder=self.folder)
         self.url = self._cloud.wait_for_line(r"Cloud is up: (http://\S+)", _START_LIMIT_S)[1]
 
     def _start_node(self) -> None:
@@ -156,9 +158,10 @@ class Play:
             self._frames.mkdir()
             (self.folder / "config.yaml").write_text(self._config(), encoding="utf-8")
             (self.folder / "config.yaml").chmod(0o600)
-            self._node = Child(
-                "node", ["node", "run"], log=self.folder / "node.log", folder=self.folder
-            )
+            with held_signals():
+                self._node = Child(
+                    "node", ["node", "run"], log=self.folder / "node.log", folder=self.folder
+                )
             self._node.wait_until(
                 lambda: self._link.get("last_heartbeat_ok"), _START_LIMIT_S, "did not sign up"
             )

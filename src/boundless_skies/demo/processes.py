@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
 from boundless_skies.demo.narration import DemoFailure
 
 BOUNDLESS = (sys.executable, "-m", "boundless_skies.cli")
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _LOOK_S = 0.05
 _STOP_LIMIT_S = 10.0
@@ -25,6 +28,28 @@ def environment(**more: str) -> dict[str, str]:
     """Return the environment for a child: ours, without a real node's identity or a proxy."""
     ours = {name: value for name, value in os.environ.items() if name not in _LEFT_OUT}
     return ours | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | more
+
+
+@contextlib.contextmanager
+def held_signals() -> Iterator[None]:
+    """Put what ends the demo off until the block is done.
+
+    A child that was started, but is not yet known to whoever must end it, would outlive us; and
+    so would one that is being ended when Ctrl-C comes a second time.
+    """
+    caught: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        caught.append(number)
+
+    before = {number: signal.signal(number, note) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for late in caught:
+            signal.raise_signal(late)
 
 
 class Child:

@@ -250,6 +250,23 @@ def test_interrupts_are_done_once_on_a_disk_that_comes_and_goes(tmp_path: Path) 
     InterruptMachine.disk = None
 
 
+def test_steps_that_the_disk_refused_are_written_at_the_next_poll(tmp_path: Path) -> None:
+    """Done on a read-only disk, killed after it was mended: not handed over again."""
+    with small_disk(tmp_path / "disk", 400_000) as disk:
+        InterruptMachine.root, InterruptMachine.disk = disk.root, disk
+        machine = InterruptMachine()
+        machine.offer()
+        machine.shut_disk()
+        machine.poll(answer="busy")
+        machine.errors_are_told()
+        machine.mend_disk()
+        assert "journal" not in machine.board._errors
+        machine._start()
+        assert machine.journal.state(SCOPE, "1") is State.DONE
+        machine.teardown()
+    InterruptMachine.disk = None
+
+
 def test_an_unreadable_journal_is_told_and_the_link_starts(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
