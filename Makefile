@@ -28,7 +28,7 @@ bench: setup
 	@$(PY) -m benchmarks
 
 soak: setup
-	@$(PY) -m pytest -m soak -n 2 $(ARGS)
+	@HYPOTHESIS_PROFILE=soak $(PY) -m pytest -m "soak or hypothesis" --timeout 3600 -n 2 $(ARGS)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

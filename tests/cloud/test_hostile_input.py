@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.cloud_client import Client, Reply, make_measurement
 from tests.support.cloud_server import RunningCloud
@@ -194,11 +194,6 @@ BODIES = (
 )
 
 
-@settings(
-    max_examples=120,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 @given(body=BODIES)
 def test_no_body_breaks_a_call(node: Client, operator: Client, body: Any) -> None:
     """Any JSON value sent to any call is answered with 200 or a 4xx, in JSON."""
@@ -210,11 +205,6 @@ def test_no_body_breaks_a_call(node: Client, operator: Client, body: Any) -> Non
         assert isinstance(reply.json, dict)
 
 
-@settings(
-    max_examples=120,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 @given(raw=st.binary(max_size=200))
 def test_no_bytes_break_a_call(node: Client, raw: bytes) -> None:
     """Any bytes at all are answered with a 4xx in JSON."""

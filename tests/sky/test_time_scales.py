@@ -6,7 +6,7 @@ import pytest
 from astropy.coordinates import EarthLocation, SkyCoord
 from astropy.time import Time
 from astropy.utils import iers
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from boundless_skies.sky import Site, bjd_tdb, julian_date
@@ -24,7 +24,6 @@ def astropy_bjd(utc: dt.datetime, ra_deg: float, dec_deg: float, site: Site) -> 
         return float((time.tdb + time.light_travel_time(star, "barycentric")).jd)
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     days=st.floats(0.0, 4500.0),
     ra_deg=st.floats(0.0, 359.99),

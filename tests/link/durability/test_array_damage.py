@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.books import line, short_line
 
@@ -159,7 +159,6 @@ def test_endless_nesting_is_damage_and_no_error(depth: int) -> None:
 
 
 @given(st.binary(max_size=300), st.binary(max_size=300), st.binary(max_size=300))
-@settings(max_examples=300, deadline=None)
 def test_any_bytes_around_entries_leave_them_whole(
     before: bytes, between: bytes, behind: bytes
 ) -> None:

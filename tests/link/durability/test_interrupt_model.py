@@ -7,7 +7,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -227,12 +227,7 @@ class InterruptMachine(RuleBasedStateMachine):
 
 def run(examples: int) -> None:
     """Let the machine try so many runs."""
-    quick = settings(
-        max_examples=examples,
-        stateful_step_count=30,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    quick = settings(max_examples=examples, stateful_step_count=30)
     run_state_machine_as_test(InterruptMachine, settings=quick)
 
 

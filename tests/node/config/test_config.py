@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from boundless_skies.node.config import (
@@ -58,7 +58,6 @@ def test_answers_come_back_as_given(tmp_path: Path) -> None:
     assert config["cloud"]["enabled"] is True
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.text(max_size=40))
 def test_any_name_survives_the_annotated_file(name: str) -> None:
     """Whatever an owner types as a name, the file stays YAML and gives it back."""
@@ -211,7 +210,6 @@ def _typo(path: str, place: int, letter: str, how: str) -> str:
     return f"{group}.{changed}"
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     key=st.sampled_from([key for key in KEYS if len(key.name) >= 5]),
     place=st.integers(min_value=0, max_value=40),
@@ -233,7 +231,6 @@ def test_one_slip_of_the_finger_is_answered_with_the_right_key(
     assert problem.endswith(f"{typo} is not a key; did you mean {key.path}?")
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.dictionaries(st.sampled_from(sorted(BY_PATH)), st.none() | st.booleans() | st.text()))
 def test_loading_gives_every_key_or_says_why_not(
     tmp_path_factory: pytest.TempPathFactory, values: dict

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy.io import fits
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.scenes import REAL_FRAME, write_fits
 
@@ -252,9 +252,6 @@ class TestFiles:
         with pytest.raises(TruncatedFrame, match="the end is missing"):
             read_frame(path)
 
-    @settings(
-        max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
     @given(st.lists(st.tuples(st.integers(0, 2879), st.integers(0, 255)), min_size=1, max_size=4))
     def test_damaged_headers_raise_nothing_but_frame_errors(
         self, tmp_path: Path, flips: list[tuple[int, int]]
