@@ -25,7 +25,8 @@ format: setup
 	@.venv/bin/ruff check --fix -q . ; .venv/bin/ruff format -q .
 
 bench: setup
-	@$(PY) -m benchmarks
+	@.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@$(PY) -m benchmarks $(ARGS)
 
 soak: setup
 	@HYPOTHESIS_PROFILE=soak $(PY) -m pytest -m "soak or hypothesis" --timeout 3600 -n 2 $(ARGS)
