@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from astropy.wcs import WCS
 
 from boundless_skies.node.catalogue import Catalogue, Stars
-from boundless_skies.node.catalogue.targets import find_target
 from boundless_skies.node.errors import NoTarget, UnreadableFrame
 from boundless_skies.node.fits.frame import Frame, read_frame
 from boundless_skies.node.photometry.aperture import Aperture, Fluxes, best_radius_px
@@ -25,6 +24,7 @@ from boundless_skies.node.solving.field import Solution, Solver
 from boundless_skies.node.solving.pointing import solve_field
 from boundless_skies.node.solving.seiza_solver import SeizaSolver
 from boundless_skies.sky import Site, airmass, altitude_azimuth_deg, bjd_tdb
+from boundless_skies.sky.targets import find_target
 from boundless_skies.wire import Measurement
 
 DEFAULT_FILTER = "CV"
