@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import secrets
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -64,7 +65,7 @@ class Entry:
         Extent in the file with the seal; -1 while the entry is in memory only.
     """
 
-    __slots__ = ("end", "failures", "in_flight", "line", "refusals", "start")
+    __slots__ = ("end", "failures", "in_flight", "line", "refusals", "since", "start")
 
     def __init__(self, line: bytes, start: int = -1, end: int = -1) -> None:
         self.line = line
@@ -73,6 +74,7 @@ class Entry:
         self.failures = 0
         self.refusals = 0
         self.in_flight = False
+        self.since = time.monotonic()  # when it came, or was found
 
     @property
     def saved(self) -> bool:
@@ -227,12 +229,22 @@ class ArrayFile:
         The file. It and its folder are made when the first entry comes.
     hallmark : str
         A key that each entry has: it tells an entry from a part of a damaged one.
+
+    Attributes
+    ----------
+    entries, unsaved : list of Entry
+        What is on disk, and what waits for it.
+    missed : list of bytes
+        What was removed here and had been taken out by another process before.
+    damaged : int
+        How many pieces of damage are put aside.
     """
 
     def __init__(self, path: Path, hallmark: str) -> None:
         self.path = path
         self.entries: list[Entry] = []
         self.unsaved: list[Entry] = []
+        self.missed: list[bytes] = []
         self.damaged = 0
         self._hallmark = hallmark
         self._lock_path = path.with_suffix(".lock")
@@ -339,6 +351,8 @@ class ArrayFile:
         for line in self._gone:
             if gone := next((entry for entry in found if entry.line == line), None):
                 found.remove(gone)
+            else:
+                self.missed.append(line)
         before = {entry.line: entry for entry in self.entries}
         self.entries = []
         for entry in found:  # those who hold an entry go on holding the same
@@ -426,7 +440,7 @@ class ArrayFile:
         Parameters
         ----------
         entry : Entry
-            One of this file's entries; one that is gone already is passed over.
+            One of this file's entries; one that is gone already is noted in ``missed``.
         """
         with self._mutex:
             if entry in self.unsaved:
@@ -434,7 +448,9 @@ class ArrayFile:
                 return
             with self._even_if_disk_fails(entry), self.locked():
                 current = self._current(entry)
-                if current is not None:
+                if current is None:
+                    self.missed.append(entry.line)
+                else:
                     self._blank(current)
 
     @contextmanager
@@ -444,7 +460,7 @@ class ArrayFile:
         except OSError:
             if entry in self.entries:
                 self.entries.remove(entry)
-                self._gone.append(entry.line)
+            self._gone.append(entry.line)
             self._stale = True
             raise
 

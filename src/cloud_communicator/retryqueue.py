@@ -85,6 +85,12 @@ class RetryQueue:
         """Keep an entry from being evicted while it is tried; False if it has left the queue."""
         return self.file.claim(entry)
 
+    def release(self, entries: list[Entry]) -> None:
+        """Let entries be evicted again; raises OSError if one is due and the disk refuses."""
+        for entry in entries:
+            entry.in_flight = False
+        self._evict()
+
     def entries(self) -> list[Entry]:
         """Return all entries, oldest first."""
         return self.file.all_entries()
@@ -114,11 +120,13 @@ class RetryQueue:
     def save(self) -> None:
         """Get in step with the disk, both ways; raises OSError if it still refuses."""
         self.file.save()
+        self._settle()
         self._evict()
 
     def _evict(self) -> None:
-        if len(self.file.entries) <= self._cap:
-            return
+        over = len(self.file.entries) - self._cap
+        if over <= sum(entry.in_flight for entry in self.file.all_entries()):
+            return  # what is on its way may make the room
         with self.file.locked():
             while len(self.file.entries) > self._cap:
                 oldest = next((e for e in self.file.entries if not e.in_flight), None)
@@ -133,8 +141,35 @@ class RetryQueue:
                 )
 
     def delivered(self, entry: Entry) -> None:
-        """Take out an entry that the cloud has; raises OSError if the disk refuses."""
+        """Take out an entry that the cloud has; raises OSError if the disk refuses.
+
+        One that was dropped by hand while it was on its way is no longer among the
+        dropped ones: the cloud has it.
+        """
         self.file.remove(entry)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Book as delivered alone what another process moved while it was on its way."""
+        if not self.file.missed:
+            return
+        with self.file.locked():
+            while self.file.missed:
+                line = self.file.missed[0]
+                dropped = self._take_back(line)
+                del self.file.missed[0]
+                if not dropped and self.file.holds(Entry(line)):  # dropped and brought back
+                    self.file.remove(Entry(line))
+
+    def _take_back(self, line: bytes) -> bool:
+        """Take one record of a delivered entry out of the dropped ones, if there is one."""
+        records = self.dropped.records()
+        place = next((i for i, r in enumerate(records) if _line_of(r) == line), None)
+        if place is None:
+            return False
+        self.dropped.keep_only(records[:place] + records[place + 1 :])
+        log.info("A measurement was delivered while it was dropped by hand; the cloud has it.")
+        return True
 
     def refused(self, entry: Entry, status: int, reply: str) -> bool:
         """Count a refusal for good; the third moves the entry to the rejected ones.
