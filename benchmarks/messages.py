@@ -86,6 +86,14 @@ def nothing(first: int, count: int) -> Requests:
     )
 
 
+def curves(first: int, count: int) -> Requests:
+    """Yield requests for the light curves of targets, far from each other in turn."""
+    targets = range(first, first + count)
+    return itertools.cycle(
+        [get(f"/api/v1/lightcurves/Star%20{target * 7_919 % count}", 0) for target in targets]
+    )
+
+
 def payloads(node: int, start: int) -> Iterator[bytes]:
     """Yield a node's canonical payloads, no two alike."""
     text = json.dumps({"conditions": {}, "measurement": MEASUREMENT}, separators=(",", ":"))

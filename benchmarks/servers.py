@@ -24,10 +24,11 @@ _SOURCE = Path(__file__).with_name("slow_disk.c")
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answers at ``url``."""
+    """A server that answers at ``url``, and where its database is."""
 
     url: str
     process: subprocess.Popen[bytes]
+    database: str = ""
 
     @property
     def pids(self) -> list[int]:
@@ -82,6 +83,12 @@ def ours(
     given = {"BOUNDLESS_ADMIN_KEY": ADMIN_KEY, **(environment or {})}
     command = ("cloud", "--data", str(data), "--port", "0", *options)
     return running("boundless_skies.cli", *command, **given)
+
+
+def migrate(database: str) -> None:
+    """Make our cloud's tables on PostgreSQL; on SQLite it makes them itself."""
+    command = [sys.executable, "-m", "boundless_skies.cli", "cloud", "--database", database]
+    subprocess.run([*command, "migrate"], check=True, stdout=subprocess.DEVNULL)
 
 
 def field(
