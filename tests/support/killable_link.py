@@ -31,7 +31,7 @@ from cloud_communicator.transport import Reply
 
 CAP = 8
 BOX_BYTES = 1 << 18
-KILL_AT = 500
+KILL_AT = 400
 
 
 class BlackBox:
