@@ -55,6 +55,10 @@ class StatusBoard:
         with self._lock:
             self.status[key] += 1
 
+    def can(self, feature: str) -> bool:
+        """Tell whether the cloud has said that it has a feature."""
+        return feature in self.status["features"]
+
     def failed(self, source: str, error: Exception | str) -> bool:
         """Show an error until `cleared` is called for the same source; tells whether it is news."""
         if isinstance(error, NoConnection | TimedOut):

@@ -13,9 +13,10 @@ from typing import Any
 
 from boundless_skies import __version__
 from boundless_skies.wire import canonical_json
+from boundless_skies.wire.features import HEARTBEAT_QUEUE, INTERRUPTS_WAIT
 from boundless_skies.wire.paths import HEARTBEAT, REGISTER
 from cloud_communicator.board import StatusBoard
-from cloud_communicator.client import CloudClient
+from cloud_communicator.client import REGISTRATION, CloudClient
 from cloud_communicator.config import read_config
 from cloud_communicator.disk import PRIVATE, make_folder
 from cloud_communicator.errors import (
@@ -32,7 +33,9 @@ from cloud_communicator.payload import measurement_payload, plain_json
 from cloud_communicator.poller import InterruptPoller, PlanPoller, call_back
 from cloud_communicator.retryqueue import RetryQueue
 from cloud_communicator.rhythm import Pauses, jittered
+from cloud_communicator.rotation import KeyRotation
 from cloud_communicator.uplink import Uplink
+from cloud_communicator.watch import InterruptWatch
 
 log = logging.getLogger("cloud_communicator")
 
@@ -114,6 +117,10 @@ class CloudCommunicator:
         self._interrupts = InterruptPoller(
             client, self._board, self._journal, on_interrupt, self._scope
         )
+        self._watch = InterruptWatch(
+            self._interrupts, self._board, self._tell, settings.heartbeat_interval, self._rng
+        )
+        self._rotation = KeyRotation(client, self._identity, self._board)
         self._load_state()
 
     def __repr__(self) -> str:
@@ -161,11 +168,11 @@ class CloudCommunicator:
             self._wakes = [threading.Event(), self._plan_wake]
             self._threads = [
                 threading.Thread(
-                    target=self._run, args=(tick, self._stop, wake), name=name, daemon=True
+                    target=self._run, args=(tick, rest, self._stop, wake), name=name, daemon=True
                 )
-                for name, tick, wake in (
-                    ("cloud-heartbeat", self._heartbeat_tick, self._wakes[0]),
-                    ("cloud-plan", self._plan_tick, self._plan_wake),
+                for name, tick, rest, wake in (
+                    ("cloud-heartbeat", self._heartbeat_tick, self._rest, self._wakes[0]),
+                    ("cloud-plan", self._plan_tick, self._watch_interrupts, self._plan_wake),
                 )
             ]
             self._running = len(self._threads)
@@ -224,6 +231,7 @@ class CloudCommunicator:
     def _run(
         self,
         tick: Callable[[threading.Event], float],
+        rest: Callable[[float, threading.Event, threading.Event], None],
         stop: threading.Event,
         wake: threading.Event,
     ) -> None:
@@ -231,12 +239,11 @@ class CloudCommunicator:
         try:
             while not stop.is_set():
                 try:
-                    wait_s = tick(stop)
+                    rest(tick(stop), stop, wake)
                 except Exception as error:
                     log.exception("%s failed; it goes on.", threading.current_thread().name)
                     self._board.failed(threading.current_thread().name, repr(error))
-                    wait_s = jittered(self._settings.heartbeat_interval, self._rng)
-                wake.wait(wait_s)
+                    wake.wait(jittered(self._settings.heartbeat_interval, self._rng))
                 wake.clear()
         finally:
             with self._guard:
@@ -244,13 +251,17 @@ class CloudCommunicator:
                 if not self._running:
                     self._let_go_of_folder()
 
+    @staticmethod
+    def _rest(wait_s: float, _stop: threading.Event, wake: threading.Event) -> None:
+        wake.wait(wait_s)
+
     def _heartbeat_tick(self, stop: threading.Event) -> float:
         """Beat once, drain if that went well; returns the seconds until the next beat."""
         interval_s = jittered(self._settings.heartbeat_interval, self._rng)
         due = time.monotonic() + interval_s
         if self._ensure_registered(stop) and self._beat(stop):
             self._flush_queue(due, stop)
-        rest_s = max(self._pauses.left_s("heartbeat"), self._pauses.left_s("registration"))
+        rest_s = max(self._pauses.left_s("heartbeat"), self._pauses.left_s(REGISTRATION))
         if rest_s:  # where all were given the same moment, they do not come in the same second
             rest_s += abs(interval_s - self._settings.heartbeat_interval)
         return max(due - time.monotonic(), rest_s, 0.0)
@@ -260,16 +271,18 @@ class CloudCommunicator:
         if self._identity.complete:
             self._save_identity()
             return True
+        if self._client.rests(REGISTRATION):
+            return False
         body = canonical_json({**self._registration, "utc_offset_hours": utc_offset_hours()})
         try:
-            reply = self._client.post(REGISTER, "registration", body, anonymous=True, cancel=stop)
+            reply = self._client.post(REGISTER, REGISTRATION, body, anonymous=True, cancel=stop)
             self._identity.take(reply)
         except LinkFailure as failure:
-            self._tell("registration", failure)
+            self._tell(REGISTRATION, failure)
             return False
         except OSError:
             self._save_identity()
-        self._board.cleared("registration")
+        self._board.cleared(REGISTRATION)
         self._show_identity()
         self._note_features(reply)
         log.info("Registered with the cloud as %s.", self._identity.node_id)
@@ -286,7 +299,10 @@ class CloudCommunicator:
             self._board.cleared("identity")
 
     def _beat(self, stop: threading.Event) -> bool:
-        body = canonical_json({"conditions": self._conditions()})
+        news: dict[str, Any] = {"conditions": self._conditions()}
+        if self._board.can(HEARTBEAT_QUEUE):
+            news["queue"] = self._uplink.waiting()
+        body = canonical_json(news)
         try:
             reply = self._client.post(HEARTBEAT, "heartbeat", body, cancel=stop)
         except Cancelled:
@@ -298,6 +314,7 @@ class CloudCommunicator:
         self._board.put(last_heartbeat_ok=True)
         self._board.cleared("heartbeat")
         self._note_features(reply)
+        self._rotation.follow(reply, stop)
         return True
 
     def _conditions(self) -> dict[str, Any]:
@@ -314,9 +331,13 @@ class CloudCommunicator:
         return merged
 
     def _note_features(self, reply: Any) -> None:
-        features = reply.get("features") if isinstance(reply, dict) else None
-        if isinstance(features, list):
-            self._board.put(features=[name for name in features if isinstance(name, str)])
+        """Take over what the cloud says it can; what it does not say, it cannot."""
+        found = reply.get("features") if isinstance(reply, dict) else None
+        features = found if isinstance(found, list) else []
+        could_wait = self._board.can(INTERRUPTS_WAIT)
+        self._board.put(features=[self._identity.hide(n) for n in features if isinstance(n, str)])
+        if self._board.can(INTERRUPTS_WAIT) and not could_wait:
+            self._plan_wake.set()
 
     def _flush_queue(self, due: float, stop: threading.Event) -> None:
         """Drain what is queued until the next beat is due; images after measurements."""
@@ -330,7 +351,7 @@ class CloudCommunicator:
         wait_s = jittered(self._settings.plan_poll_interval, self._rng)
         if not self._identity.complete:
             return wait_s  # the registration wakes this thread
-        for kind, poll in (("plan", self._plans.poll), ("interrupts", self._interrupts.poll)):
+        for kind, poll in (("plan", self._plans.poll), ("interrupts", self._watch.poll)):
             if stop.is_set() or self._pauses.left_s(kind):
                 continue
             try:
@@ -340,6 +361,11 @@ class CloudCommunicator:
             else:
                 self._board.cleared(kind)
         return wait_s
+
+    def _watch_interrupts(
+        self, wait_s: float, stop: threading.Event, wake: threading.Event
+    ) -> None:
+        self._watch.until(time.monotonic() + wait_s, stop, wake)
 
     def _tell(self, source: str, failure: LinkError) -> None:
         if not isinstance(failure, Cancelled):

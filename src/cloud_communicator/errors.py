@@ -12,6 +12,7 @@
         │   └── InsecureTransport   the key would travel readable to a public host
         ├── TimedOut                the call's whole time was used up
         ├── ConnectionBroken        the connection ended in the middle of a call
+        ├── WaitCutOff              a call that the cloud was to hold was not held
         ├── Cancelled               the link is being stopped
         ├── BadReply                an answer that no cloud of this protocol gives
         └── CloudRefused            an answer with a status other than 2xx
@@ -56,6 +57,10 @@ class TimedOut(LinkFailure):
 
 class ConnectionBroken(LinkFailure):
     """The connection ended in the middle of a call."""
+
+
+class WaitCutOff(LinkFailure):
+    """A call that the cloud was to hold ended as where proxies or clouds hold none."""
 
 
 class Cancelled(LinkFailure):

@@ -3,8 +3,10 @@
 import json
 import logging
 import os
+import re
 import time
 from contextlib import suppress
+from threading import Lock
 from typing import Any
 
 from boundless_skies.wire import Registration
@@ -17,6 +19,9 @@ from cloud_communicator.payload import plain_json
 log = logging.getLogger("cloud_communicator")
 
 STATE_NAME = "cloud_state.json"
+_KEY, _PREVIOUS = "api_key", "previous_api_key"
+# A key that the link has yet to read stands behind this name in what the cloud says.
+_NAMED_KEY = re.compile(r"""(api[_-]key["']?\s*[:=]\s*["']?)[^\s"',}]+""", re.IGNORECASE)
 _OPTIONAL = (
     "aperture_mm",
     "fov_deg",
@@ -34,7 +39,9 @@ _OPTIONAL = (
 class Identity:
     """The node's credentials, and where they come from.
 
-    The environment wins over the config, the config over the state file.
+    The environment wins over the config, the config over the state file. While a new
+    key has not worked yet, the state file holds the previous one too; of these two the
+    one is used that the cloud has not refused last.
 
     Parameters
     ----------
@@ -47,6 +54,9 @@ class Identity:
         self._config = config
         self._saved: dict[str, Any] = {}
         self._unsaved = False
+        self._falls_back = False
+        self._secrets: tuple[str, ...] = (config.activation_code,)
+        self._lock = Lock()
         self.trouble = ""
         self.node_id = self.api_key = ""
         self._choose()
@@ -96,7 +106,13 @@ class Identity:
 
     def _choose(self) -> None:
         self.node_id = self._first("BOUNDLESS_NODE_ID", self._config.node_id, "node_id")
-        self.api_key = self._first("BOUNDLESS_API_KEY", self._config.api_key, "api_key")
+        in_use = _PREVIOUS if self._falls_back else _KEY
+        self.api_key = self._first("BOUNDLESS_API_KEY", self._config.api_key, in_use)
+        self._keep_secret(self.api_key, self._saved.get(_KEY), self._saved.get(_PREVIOUS))
+
+    def _keep_secret(self, *keys: Any) -> None:
+        found = {*self._secrets, *(key for key in keys if isinstance(key, str))}
+        self._secrets = tuple(sorted(found - {""}, key=len, reverse=True))
 
     def _first(self, variable: str, configured: str, key: str) -> str:
         saved = self._saved.get(key)
@@ -114,12 +130,10 @@ class Identity:
         return {NODE_ID_HEADER: self.node_id, API_KEY_HEADER: self.api_key}
 
     def hide(self, text: str) -> str:
-        """Take the key out of a text that somebody else wrote."""
-        saved = self._saved.get("api_key")
-        for secret in (self.api_key, saved if isinstance(saved, str) else ""):
-            if secret:
-                text = text.replace(secret, "[key]")
-        return text
+        """Take every key out of a text that somebody else wrote."""
+        for secret in self._secrets:
+            text = text.replace(secret, "[key]")
+        return _NAMED_KEY.sub(r"\1[key]", text)
 
     def take(self, reply: Any) -> None:
         """Take over a registration's reply.
@@ -138,12 +152,15 @@ class Identity:
         """
         values = reply if isinstance(reply, dict) else {}
         node_id, api_key = values.get("node_id"), values.get("api_key")
-        if not all(isinstance(v, str) and v and fits_header(v) for v in (node_id, api_key)):
+        if not (_usable(node_id) and _usable(api_key)):
             raise BadReply("the registration's reply holds no usable node_id and api_key")
-        self._saved = {**self._saved, "node_id": node_id, "api_key": api_key}
-        self._saved["cloud_url"] = self._config.url
-        self._unsaved = True
-        self._choose()
+        with self._lock:
+            self._falls_back = False
+            self._saved = {**self._saved, "node_id": node_id, _KEY: api_key}
+            self._saved["cloud_url"] = self._config.url
+            self._saved.pop(_PREVIOUS, None)
+            self._unsaved = True
+            self._choose()
         if self.node_id != node_id:
             log.warning(
                 "The cloud registered this node as %s, but the config says node_id %s, which "
@@ -155,9 +172,76 @@ class Identity:
 
     def save(self) -> None:
         """Write the state file if it holds news; raises OSError if the disk refuses."""
-        if self._unsaved:
-            replace_file(self._path, json.dumps(self._saved, indent=2).encode() + b"\n")
-            self._unsaved = False
+        if not self._unsaved:
+            return
+        self._unsaved = False
+        try:
+            self._write(self._saved)
+        except OSError:
+            self._unsaved = True
+            raise
+
+    def _write(self, state: dict[str, Any]) -> None:
+        replace_file(self._path, json.dumps(state, indent=2).encode() + b"\n")
+
+    # -- a new key ----------------------------------------------------------------------
+
+    @property
+    def fixed_by(self) -> str:
+        """Where the key comes from that the link cannot replace; empty if it can."""
+        if os.environ.get("BOUNDLESS_API_KEY", "").strip():
+            return "BOUNDLESS_API_KEY"
+        return "cloud.api_key" if self._config.api_key else ""
+
+    def rotate(self, reply: Any) -> None:
+        """Take over a new key: it is on disk beside the present one before it is used.
+
+        Parameters
+        ----------
+        reply : Any
+            The cloud's JSON.
+
+        Raises
+        ------
+        BadReply
+            If it holds no usable api_key.
+        OSError
+            If the disk refuses; the present key then goes on.
+        """
+        new = reply.get("api_key") if isinstance(reply, dict) else None
+        if not _usable(new):
+            raise BadReply("the reply about a new key holds no usable api_key")
+        self._keep_secret(new)
+        if new == self.api_key:
+            return
+        state = {**self._saved, _KEY: new, _PREVIOUS: self.api_key}
+        self._write(state)
+        with self._lock:
+            self._falls_back = False
+            self._saved = state
+            self._choose()
+
+    def worked(self, key: str) -> None:
+        """Note that the cloud took a key; a new one that works ends the previous one."""
+        with self._lock:
+            if _PREVIOUS in self._saved and key == self._saved.get(_KEY):
+                self._saved = {k: v for k, v in self._saved.items() if k != _PREVIOUS}
+                self._falls_back, self._unsaved = False, True
+                self._choose()
+
+    def refused(self, key: str) -> bool:
+        """Note that the cloud refused a key; tells whether there is another one to go on with."""
+        with self._lock:
+            if self.fixed_by or not _usable(self._saved.get(_PREVIOUS)):
+                return False
+            if key == self.api_key:
+                self._falls_back = not self._falls_back
+                self._choose()
+            return True
+
+
+def _usable(value: Any) -> bool:
+    return isinstance(value, str) and bool(value) and fits_header(value)
 
 
 def registration_payload(config: Any, settings: LinkConfig) -> dict[str, Any]:

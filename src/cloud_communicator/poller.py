@@ -4,17 +4,35 @@ import logging
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
-from boundless_skies.wire.paths import INTERRUPTS, PLAN, interrupt_ack
+from boundless_skies.wire.paths import INTERRUPTS, PLAN, interrupt_ack, interrupts_wait
 from cloud_communicator.board import StatusBoard
 from cloud_communicator.client import CloudClient
-from cloud_communicator.errors import BadReply, CloudRefused, LinkFailure
+from cloud_communicator.errors import (
+    BadReply,
+    CloudRefused,
+    ConnectionBroken,
+    LinkFailure,
+    TimedOut,
+    WaitCutOff,
+)
 from cloud_communicator.journal import InterruptJournal, State
 
 log = logging.getLogger("cloud_communicator")
 
 _ACK = "interrupt ack"
+# What proxies, and clouds that hold no call, answer to one that should be held.
+_NOT_HELD = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
 
 
 def call_back(name: str, callback: Callable[..., Any], *args: Any) -> tuple[bool, Any]:
@@ -61,10 +79,18 @@ class PlanPoller:
         self._board = board
         self._on_plan = on_plan
         self._seen: str | None = None
+        self._version: str | None = None
 
     def poll(self, stop: Event) -> None:
-        """Fetch the plan once; raises LinkFailure."""
-        reply = self._client.get(PLAN, "plan", stop)
+        """Fetch the plan once, if it is another than the one last seen; raises LinkFailure."""
+        news = self._client.get_news(PLAN, "plan", self._version, stop)
+        if news is not None:
+            reply, version = news
+            self._version = None
+            self._take(reply)
+            self._version = version
+
+    def _take(self, reply: Any) -> None:
         plan = reply.get("plan") if isinstance(reply, dict) else _bad("plan", reply)
         if plan is None:
             return
@@ -95,6 +121,13 @@ class PlanPoller:
         if not isinstance(items, list):
             raise BadReply(f"The items of plan {plan_id!r:.40} are no list.")
         return str(plan_id), items
+
+
+class Round(NamedTuple):
+    """What came of one look for interrupts: newly settled ones, and listed ones left unsettled."""
+
+    settled: int
+    left: int
 
 
 class InterruptPoller:
@@ -128,24 +161,60 @@ class InterruptPoller:
         self._on_interrupt = on_interrupt
         self._scope = scope
 
-    def poll(self, stop: Event) -> None:
-        """Acknowledge what is due, fetch the list once, hand over; raises LinkFailure."""
+    def poll(self, stop: Event, wait_s: int = 0) -> Round:
+        """Acknowledge what is due, fetch the list once, hand over.
+
+        Parameters
+        ----------
+        stop : threading.Event
+            Ends the poll.
+        wait_s : int
+            How long the cloud may hold the call until there is an interrupt.
+
+        Returns
+        -------
+        Round
+            What came of it.
+
+        Raises
+        ------
+        WaitCutOff
+            If the call that the cloud was to hold ended as one that may not be held.
+        LinkFailure
+            If any other call failed.
+        """
         scope = self._scope()
         self._on_disk(self._journal.save, "The last interrupts")
         late = set(self._journal.unacked(scope))
         failure = self._ack_all(late, scope, stop)
-        for interrupt in self._fetch(stop):
+        listed = {str(found["id"]): found for found in self._fetch(stop, wait_s)}
+        known = {key for key in listed if self._is_settled(scope, key) and key not in late}
+        for key, interrupt in listed.items():
             if stop.is_set():
-                return
-            key = str(interrupt["id"])
+                return Round(0, 0)
             if self._take(interrupt, key, scope) and key not in late:
                 failure = self._ack_all([key], scope, stop) or failure
         self._board.put(interrupts_unacked=len(self._journal.unacked(scope)))
         if failure is not None:
             raise failure
+        return self._round(listed, known | late, scope)
 
-    def _fetch(self, stop: Event) -> list[dict[str, Any]]:
-        reply = self._client.get(INTERRUPTS, "interrupts", stop)
+    def _round(self, listed: dict[str, Any], known: set[str], scope: str) -> Round:
+        due = [key for key, found in listed.items() if not found.get("acked")]
+        settled = [key for key in due if self._is_settled(scope, key)]
+        return Round(len(set(settled) - known), len(due) - len(settled))
+
+    def _is_settled(self, scope: str, key: str) -> bool:
+        return self._journal.state(scope, key) is State.ACKED
+
+    def _fetch(self, stop: Event, wait_s: int) -> list[dict[str, Any]]:
+        path = interrupts_wait(wait_s) if wait_s else INTERRUPTS
+        try:
+            reply = self._client.get(path, "interrupts", stop, wait_s or None)
+        except LinkFailure as failure:
+            if wait_s and _may_come_of_waiting(failure):
+                raise WaitCutOff(str(failure)) from failure
+            raise
         found = reply.get("interrupts") if isinstance(reply, dict) else None
         if not isinstance(found, list):
             _bad("interrupts", reply)
@@ -221,3 +290,9 @@ def _bad(what: str, reply: Any) -> Any:
     raise BadReply(
         f"The cloud's answer about the {what} is a {type(reply).__name__}, not its form."
     )
+
+
+def _may_come_of_waiting(failure: LinkFailure) -> bool:
+    if isinstance(failure, CloudRefused):
+        return failure.status in _NOT_HELD
+    return isinstance(failure, TimedOut | ConnectionBroken)

@@ -85,11 +85,11 @@ class RetryQueue:
         """Keep an entry from being evicted while it is tried; False if it has left the queue."""
         return self.file.claim(entry)
 
-    def release(self, entries: list[Entry]) -> None:
-        """Let entries be evicted again; raises OSError if one is due and the disk refuses."""
+    def release(self, entries: list[Entry]) -> bool:
+        """Let entries be evicted again; tells whether that is due, so that `save` does it."""
         for entry in entries:
             entry.in_flight = False
-        self._evict()
+        return self._is_over()
 
     def entries(self) -> list[Entry]:
         """Return all entries, oldest first."""
@@ -123,15 +123,17 @@ class RetryQueue:
         self._settle()
         self._evict()
 
+    def _is_over(self) -> bool:
+        """Tell whether the cap is exceeded also if all that is on its way arrives."""
+        waiting = [entry for entry in list(self.file.entries) if not entry.in_flight]
+        return len(waiting) > self._cap
+
     def _evict(self) -> None:
-        over = len(self.file.entries) - self._cap
-        if over <= sum(entry.in_flight for entry in self.file.all_entries()):
-            return  # what is on its way may make the room
+        if not self._is_over():
+            return
         with self.file.locked():
-            while len(self.file.entries) > self._cap:
-                oldest = next((e for e in self.file.entries if not e.in_flight), None)
-                if oldest is None:
-                    return
+            while self._is_over():
+                oldest = next(e for e in self.file.entries if not e.in_flight)
                 self._move(oldest, self.evicted, {"why": f"over the cap of {self._cap}"})
                 log.warning(
                     "The retry queue is over its cap of %d; the oldest entry went to %s. "

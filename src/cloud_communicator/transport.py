@@ -315,6 +315,7 @@ class Transport:
         timeout_s: float,
         total_s: float | None = None,
         cancel: Event | None = None,
+        again: bool = True,
     ) -> Reply:
         """Make one call.
 
@@ -334,6 +335,8 @@ class Transport:
             A tighter bound on everything together.
         cancel : threading.Event, optional
             Ends the call when set, together with `abort`.
+        again : bool
+            Whether a call that a kept-alive connection did not survive is made anew.
 
         Returns
         -------
@@ -357,7 +360,7 @@ class Transport:
         except ConnectionBroken:
             # A kept-alive connection that the cloud closed while this call set out: nothing
             # was answered, and the idempotency key makes the second try the same request.
-            if _budget.connected or not isinstance(body, bytes | None):
+            if _budget.connected or not again or not isinstance(body, bytes | None):
                 raise
             return self._call(method, path, all_headers, body)
 

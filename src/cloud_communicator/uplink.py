@@ -4,15 +4,20 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 from threading import Event
+from typing import Any
 
 from boundless_skies.wire import idempotency_key
-from boundless_skies.wire.paths import IDEMPOTENCY_HEADER, MEASUREMENTS
+from boundless_skies.wire.features import MEASUREMENTS_BATCH as BATCH_FEATURE
+from boundless_skies.wire.paths import IDEMPOTENCY_HEADER, MEASUREMENTS, MEASUREMENTS_BATCH
 from cloud_communicator.arrayfile import Entry
+from cloud_communicator.batch import NO_BATCH, body_of, fitting, results_of
 from cloud_communicator.board import StatusBoard
 from cloud_communicator.client import CloudClient
-from cloud_communicator.errors import Cancelled, CloudRefused, LinkFailure, NoConnection
+from cloud_communicator.errors import BadReply, Cancelled, CloudRefused, LinkFailure, NoConnection
 from cloud_communicator.retryqueue import RetryQueue
 from cloud_communicator.rhythm import Pauses
 
@@ -21,6 +26,8 @@ log = logging.getLogger("cloud_communicator")
 KIND = "measurements"
 ROW_OF_FAILURES = 3
 SUSPECT_AFTER = 3
+NO_BATCH_S = 600.0
+"""How long all go one by one after a cloud that takes no batch, or answers it as none does."""
 REFUSED_FOR_GOOD = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
@@ -59,6 +66,17 @@ def next_try(pending: deque[Entry], row: int) -> Entry:
     return entry
 
 
+@dataclass
+class _Drain:
+    """What is left of one drain: entries, time, and link failures in a row."""
+
+    pending: deque[Entry]
+    due: float
+    until: float
+    stop: Event
+    row: int = 0
+
+
 class Uplink:
     """Delivers measurements and keeps the books of those that could not be.
 
@@ -90,6 +108,8 @@ class Uplink:
         self._pauses = pauses
         self._monotonic = monotonic
         self._cut_at: bytes | None = None
+        self._batch_failed = False
+        self._batch_again_at = 0.0
 
     def load(self) -> None:
         """Read the queue that an earlier run left."""
@@ -145,22 +165,24 @@ class Uplink:
             Ends the drain.
         """
         self._on_disk(self._queue.save)
-        pending = self._in_order()
-        row = 0
-        while pending and row < ROW_OF_FAILURES and not stop.is_set():
-            if self._pauses.left_s(KIND):
-                break
-            if self._monotonic() >= due:
-                self._cut_at = pending[0].line
-                break
-            entry = next_try(pending, row)
-            try:
-                row = self._try(entry, row, due + grace_s - self._monotonic(), stop)
-            except (NoConnection, Cancelled):
-                break
-        if self._queue.file.entries or pending:
+        drain = _Drain(self._in_order(), due, due + grace_s, stop)
+        with suppress(NoConnection, Cancelled):
+            if self._batch_failed:  # one entry tells at less cost whether the cloud is back
+                self._singly(drain, until_one=True)
+            self._together(drain)
+            self._singly(drain)
+        if self._queue.file.entries or drain.pending:
             self._on_disk(self._queue.file.sync)
         self.count()
+
+    def _goes_on(self, drain: _Drain) -> bool:
+        over = not drain.pending or drain.row >= ROW_OF_FAILURES or drain.stop.is_set()
+        if over or self._pauses.left_s(KIND):
+            return False
+        if self._monotonic() >= drain.due:
+            self._cut_at = drain.pending[0].line
+            return False
+        return True
 
     def _in_order(self) -> deque[Entry]:
         """Return the entries in order; a drain that ran out of time goes on where it was."""
@@ -171,39 +193,122 @@ class Uplink:
             entries.rotate(-before)
         return entries
 
-    def _try(self, entry: Entry, row: int, total_s: float, stop: Event) -> int:
-        """Try one entry; returns how many link failures there are in a row now."""
-        if not self._queue.claim(entry):  # evicted or dropped since the drain began
-            return row
-        try:
-            return self._try_once(entry, row, total_s, stop)
-        finally:
-            entry.in_flight = False
+    # -- one by one ---------------------------------------------------------------------
 
-    def _try_once(self, entry: Entry, row: int, total_s: float, stop: Event) -> int:
+    def _singly(self, drain: _Drain, *, until_one: bool = False) -> None:
+        """Try entry after entry, or until the cloud has answered for one."""
+        while self._goes_on(drain):
+            self._try(next_try(drain.pending, drain.row), drain)
+            if until_one and not drain.row:
+                return
+
+    def _try(self, entry: Entry, drain: _Drain) -> None:
+        if not self._queue.claim(entry):  # evicted or dropped since the drain began
+            return
         try:
-            self._post(entry.line, total_s, stop)
-        except CloudRefused as refusal:
-            if refusal.status in REFUSED_FOR_GOOD:
-                self._refused(entry, refusal)
-                return 0
-            return self._failed(entry, refusal, row)
+            self._post(entry.line, drain.until - self._monotonic(), drain.stop)
         except LinkFailure as failure:
-            return self._failed(entry, failure, row)
+            self._not_taken(entry, failure, drain)
+        else:
+            self._delivered(entry)
+            drain.row = 0
+        finally:
+            self._release([entry])
+
+    def _not_taken(self, entry: Entry, failure: LinkFailure, drain: _Drain) -> None:
+        if isinstance(failure, CloudRefused) and failure.status in REFUSED_FOR_GOOD:
+            self._refused(entry, failure)
+            drain.row = 0
+            return
+        if not isinstance(failure, Cancelled):
+            entry.failures += 1
+        self._failed(failure, drain)
+
+    def _failed(self, failure: LinkFailure, drain: _Drain) -> None:
+        if isinstance(failure, Cancelled):
+            raise failure
+        self._board.failed(KIND, failure)
+        if isinstance(failure, NoConnection):
+            raise failure
+        drain.row += 1
+
+    # -- many at once -------------------------------------------------------------------
+
+    def _together(self, drain: _Drain) -> None:
+        """Send as many as fit into one request, as long as each item gets its answer."""
+        while self._takes_batches() and self._goes_on(drain):
+            chosen = fitting(drain.pending)
+            if len(chosen) < 2:  # noqa: PLR2004 - one goes as it always did
+                return
+            left = self._try_together(chosen, drain)
+            settled = set(chosen) - set(left)
+            drain.pending = deque(e for e in drain.pending if e not in settled)
+            if left:
+                return
+
+    def _takes_batches(self) -> bool:
+        return self._board.can(BATCH_FEATURE) and self._monotonic() >= self._batch_again_at
+
+    def _try_together(self, chosen: list[Entry], drain: _Drain) -> list[Entry]:
+        """Make one request; returns the entries about which the cloud said nothing."""
+        claimed = [entry for entry in chosen if self._queue.claim(entry)]
+        try:
+            results = self._post_together(claimed, drain)
+            self._batch_failed = False
+            return self._settle(claimed, results)
+        except (CloudRefused, BadReply) as failure:
+            if isinstance(failure, CloudRefused) and failure.status not in NO_BATCH:
+                self._batch_failed = True
+                self._failed(failure, drain)
+            else:
+                self._leave_batches(failure)
+        except LinkFailure as failure:
+            self._batch_failed = True
+            self._failed(failure, drain)
+        finally:
+            self._release(claimed)
+        return claimed
+
+    def _post_together(self, entries: list[Entry], drain: _Drain) -> list[LinkFailure | None]:
+        body, headers = body_of(entries)
+        reply: Any = self._client.post(
+            MEASUREMENTS_BATCH,
+            KIND,
+            body,
+            headers=headers,
+            total_s=drain.until - self._monotonic(),
+            cancel=drain.stop,
+        )
+        return results_of(reply, len(entries), self._client.shown)
+
+    def _settle(self, entries: list[Entry], results: list[LinkFailure | None]) -> list[Entry]:
+        """Book each item's answer; returns the entries whose answer says nothing."""
+        unclear = []
+        for entry, failure in zip(entries, results, strict=True):
+            if failure is None:
+                self._delivered(entry)
+            elif isinstance(failure, CloudRefused):
+                self._refused(entry, failure)
+            else:
+                self._board.failed(KIND, failure)
+                unclear.append(entry)
+        return unclear
+
+    def _leave_batches(self, failure: LinkFailure) -> None:
+        log.info("Measurements go one by one for a while: %s", failure)
+        self._batch_again_at = self._monotonic() + NO_BATCH_S
+
+    def _release(self, entries: list[Entry]) -> None:
+        if self._queue.release(entries):
+            self._on_disk(self._queue.save)
+
+    # -- the books ----------------------------------------------------------------------
+
+    def _delivered(self, entry: Entry) -> None:
         self._board.add("delivered")
         self._board.cleared(KIND)
         self._on_disk(lambda: self._queue.delivered(entry))
         self._board.put(queued_uploads=len(self._queue))
-        return 0
-
-    def _failed(self, entry: Entry, failure: LinkFailure, row: int) -> int:
-        if isinstance(failure, Cancelled):
-            raise failure
-        self._board.failed(KIND, failure)
-        entry.failures += 1
-        if isinstance(failure, NoConnection):
-            raise failure
-        return row + 1
 
     def _refused(self, entry: Entry, refusal: CloudRefused) -> None:
         self._board.failed(KIND, refusal)
@@ -220,8 +325,6 @@ class Uplink:
                 self._queue.rejected.path,
             )
 
-    # -- the books ----------------------------------------------------------------------
-
     def _on_disk(self, action: Callable[[], object]) -> None:
         try:
             action()
@@ -237,6 +340,12 @@ class Uplink:
             if not self._queue.unsaved:
                 self._board.cleared("disk")
         self.count()
+
+    def waiting(self) -> dict[str, Any]:
+        """Return the queue's length and how long its oldest entry has waited."""
+        since = [entry.since for entry in self._queue.entries()]
+        age_s = self._monotonic() - min(since) if since else 0.0
+        return {"length": len(since), "oldest_age_s": round(age_s, 1)}
 
     def count(self) -> None:
         """Show the books in the status."""

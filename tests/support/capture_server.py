@@ -128,7 +128,9 @@ class CaptureServer:
         with self.changed:
             self.requests.append(request)
             self.changed.notify_all()
-        rule = self.rules.get(f"{request.method} {request.path}") or self.rules.get(request.path)
+        bare = request.path.partition("?")[0]
+        names = (f"{request.method} {request.path}", request.path, bare)
+        rule = next((self.rules[name] for name in names if name in self.rules), None)
         answer = rule(request) if callable(rule) else rule or Answer()
         if answer.delay_s:
             self.closing.wait(answer.delay_s)

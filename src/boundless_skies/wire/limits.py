@@ -14,3 +14,5 @@ NODE_ID_MAX_CHARS = 64
 """Longest ``node_id`` (letters, digits, ``.``, ``_``, ``-``)."""
 BATCH_MAX_ITEMS = 500
 """Most items in one batch of measurements, and the cap of the link's retry queue."""
+INTERRUPTS_WAIT_S = 25
+"""Longest wait for an interrupt that a node asks for: below the usual time-outs of proxies."""

@@ -3,9 +3,11 @@
 REGISTER = "/api/v1/nodes/register"
 HEARTBEAT = "/api/v1/nodes/heartbeat"
 NODE_SELF = "/api/v1/nodes/me"
+NODE_KEY = f"{NODE_SELF}/key"
 PLAN = "/api/v1/plan"
 INTERRUPTS = "/api/v1/interrupts"
 MEASUREMENTS = "/api/v1/measurements"
+MEASUREMENTS_BATCH = f"{MEASUREMENTS}/batch"
 IMAGES = "/api/v1/images"
 HEALTH = "/api/v1/health"
 TARGETS = "/api/v1/targets"
@@ -21,3 +23,8 @@ IDEMPOTENCY_HEADER = "Idempotency-Key"
 def interrupt_ack(interrupt_id: int | str) -> str:
     """Path of the acknowledgement of one interrupt."""
     return f"{INTERRUPTS}/{interrupt_id}/ack"
+
+
+def interrupts_wait(wait_s: int) -> str:
+    """Path of the interrupts, answered when there is one or after so many seconds."""
+    return f"{INTERRUPTS}?wait={wait_s}"

@@ -1,0 +1,10 @@
+"""Names of what a cloud may do beyond the core contract; a node uses only what it was told."""
+
+MEASUREMENTS_BATCH = "measurements.batch"
+"""Many measurements in one request."""
+INTERRUPTS_WAIT = "interrupts.wait"
+"""A request for interrupts that is held until there is one."""
+KEYS_ROTATE = "keys.rotate"
+"""New keys, asked for in the reply to a heartbeat."""
+HEARTBEAT_QUEUE = "heartbeat.queue"
+"""The length and age of a node's queue, in its heartbeats."""
