@@ -1,6 +1,7 @@
-"""How hypothesis runs: the same examples every time in `make test`, fresh ones in `make soak`."""
+"""What holds for all tests: hypothesis's examples, and signals as at a terminal."""
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -16,3 +17,9 @@ settings.register_profile(
     "soak", settings.get_profile("ordinary"), derandomize=False, max_examples=2_000
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ordinary"))
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C also where we were started behind nohup or &, which ignore it for us."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from boundless_skies.sky.airmass import airmass, altitude_azimuth_deg
+    from boundless_skies.sky.horizontal import airmass, altitude_azimuth_deg
     from boundless_skies.sky.site import Site
     from boundless_skies.sky.time_scales import bjd_tdb, julian_date
 
@@ -12,8 +12,8 @@ __all__ = ["Site", "airmass", "altitude_azimuth_deg", "bjd_tdb", "julian_date"]
 
 _ROOMS = {
     "Site": "site",
-    "airmass": "airmass",
-    "altitude_azimuth_deg": "airmass",
+    "airmass": "horizontal",
+    "altitude_azimuth_deg": "horizontal",
     "bjd_tdb": "time_scales",
     "julian_date": "time_scales",
 }
