@@ -97,12 +97,10 @@ def hjd_utc_from_bjd_tdb(bjd_tdb: npt.ArrayLike, ra_deg: float, dec_deg: float) 
     direction = _direction(ra_deg, dec_deg)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", erfa.ErfaWarning)  # years without leap seconds, or far
-        _, barycentric = erfa.epv00(bjd, 0.0)
-        # The delay at the BJD itself is within 50 ms of that at the observation.
-        tdb = bjd - barycentric["p"] @ direction * _LIGHT_DAYS_PER_AU
-        heliocentric, barycentric = erfa.epv00(tdb, 0.0)
-        sun_au = barycentric["p"] - heliocentric["p"]
-        utc_minus_tdb_d = _utc_minus_tdb_d(tdb)
+        # Asked up to 500 s off, when the Sun is within 8 km (25 µs) and the Earth within 50 ms.
+        heliocentric, barycentric = erfa.epv00(bjd, 0.0)
+        utc_minus_tdb_d = _utc_minus_tdb_d(bjd - barycentric["p"] @ direction * _LIGHT_DAYS_PER_AU)
+    sun_au = barycentric["p"] - heliocentric["p"]
     hjd: Vector = bjd + (utc_minus_tdb_d - sun_au @ direction * _LIGHT_DAYS_PER_AU)
     return hjd
 
