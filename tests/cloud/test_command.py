@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import create_engine, update
+from sqlalchemy import create_engine, text
 from tests.support.cloud_client import Client, make_measurement
 from tests.support.cloud_server import CLOUD_COMMAND, running_cloud
 
 from boundless_skies.cli import main
-from boundless_skies.cloud.schema.tables import SCHEMA_VERSION, settings
 
 INTERRUPT = {"name": "SN 2026abc", "ra_deg": 210.9, "dec_deg": 54.3}
 STARTS_WITHIN_S = 60
@@ -76,10 +75,12 @@ def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
         pass
     engine = create_engine(f"sqlite:///{tmp_path}/c/cloud.sqlite3")
     with engine.begin() as connection:
-        connection.execute(update(settings).values(value=str(SCHEMA_VERSION + 1)))
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("UPDATE settings SET value = '9999' WHERE name = 'oldest_code'"))
     engine.dispose()
     line = refused_start("--data", str(tmp_path / "c"), "--port", "0")
-    assert f"schema version {SCHEMA_VERSION + 1}" in line
+    assert "stand at step 9999" in line
+    assert "newer" in line
 
 
 def test_a_folder_without_a_cloud_is_told(tmp_path: Path) -> None:
@@ -149,7 +150,9 @@ def test_a_restart_keeps_everything(tmp_path: Path) -> None:
         node = Client(cloud.url).register("keeper")
         node.post("/api/v1/measurements", make_measurement())
         Client(cloud.url, {"X-Admin-Key": cloud.admin_key}).post("/api/v1/interrupts", INTERRUPT)
-        (cloud.data_dir / "images" / "half.part").write_bytes(b"left over")
+        half = cloud.data_dir / "incoming" / "half.part"
+        half.write_bytes(b"left over")
+        os.utime(half, (0, 0))
         cloud.kill()
     with running_cloud(tmp_path / "c", port=cloud.port) as again:
         assert again.url == cloud.url
@@ -157,7 +160,7 @@ def test_a_restart_keeps_everything(tmp_path: Path) -> None:
         assert len(node.get("/api/v1/interrupts")["interrupts"]) == 1
         assert node.get("/api/v1/lightcurves/SS%20Cyg")["n"] == 1
         assert node.get("/api/v1/targets")["targets"][0]["points"] == 1
-        assert not list((again.data_dir / "images").iterdir())
+        assert not half.exists()
 
 
 def _tree(folder: Path) -> list[Path]:

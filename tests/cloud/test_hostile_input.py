@@ -100,7 +100,7 @@ def test_a_gzip_bomb_is_refused(node: Client) -> None:
     ("encoding", "raw", "status"),
     [
         ("gzip", b"no gzip at all", 400),
-        ("gzip", gzip.compress(b'{"items": []}')[:-9], 400),
+        ("gzip", gzip.compress(b'{"items": []}', mtime=0)[:-9], 400),
         ("br", b"{}", 415),
         ("gzip, gzip", b"{}", 415),
     ],

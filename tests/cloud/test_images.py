@@ -29,10 +29,10 @@ def test_an_image_is_stored_under_our_name(
     content = os.urandom(3_000_000)
     reply = node.upload(content, name)
     assert reply.status == 200, reply
-    stored = cloud.data_dir / "images" / reply.json["stored"]
-    assert stored.name.endswith(ending)
-    assert len(stored.name) < 50
-    assert hashlib.sha256(stored.read_bytes()).digest() == hashlib.sha256(content).digest()
+    sha256 = hashlib.sha256(content).hexdigest()
+    assert reply.json["stored"] == sha256 + ending
+    stored = cloud.data_dir / "images" / sha256[:2] / sha256
+    assert stored.read_bytes() == content
     assert stored.stat().st_mode & 0o777 == 0o600
 
 
@@ -41,19 +41,20 @@ def test_the_same_image_is_stored_once(cloud: RunningCloud, node: Client) -> Non
     content = os.urandom(1_000)
     names = {node.upload(content, name).json["stored"] for name in ("a.fits", "b.fits")}
     assert len(names) == 1
-    assert not list((cloud.data_dir / "images").glob("*.part"))
+    assert not list((cloud.data_dir / "incoming").iterdir())
 
 
 def test_an_image_that_breaks_off_leaves_nothing(cloud: RunningCloud, node: Client) -> None:
     """A form without its end is refused, and its file taken away."""
-    before = set((cloud.data_dir / "images").iterdir())
+    before = set((cloud.data_dir / "images").rglob("*"))
     raw = (
         f"--{BOUNDARY}\r\nContent-Disposition: form-data; "
         'name="file"; filename="a.fits"\r\n\r\nSIMPLE'
     ).encode()
     reply = node.send("POST", "/api/v1/images", raw, FORM)
     assert reply.status == 400
-    assert set((cloud.data_dir / "images").iterdir()) == before
+    assert set((cloud.data_dir / "images").rglob("*")) == before
+    assert not list((cloud.data_dir / "incoming").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -88,4 +89,4 @@ def test_an_image_has_a_limit(cloud: RunningCloud, node: Client) -> None:
     reply = node.send("POST", "/api/v1/images", iter([b"x" * 1_000_000] * 3), headers)
     assert reply.status == 413
     assert "200 MiB" in reply.json["error"]
-    assert not list((cloud.data_dir / "images").glob("*.part"))
+    assert not list((cloud.data_dir / "incoming").iterdir())

@@ -44,6 +44,9 @@ def test_a_measurement_becomes_a_point(node: Client, fresh_name: Names) -> None:
         "airmass": 1.21,
         "snr": 71.0,
         "revision": 1,
+        "validation": "single",
+        "review": None,
+        "id": reply["id"],
     }
 
 

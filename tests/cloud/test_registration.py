@@ -154,7 +154,13 @@ def test_a_beat_tells_the_time_and_the_features(node: Client) -> None:
     reply = node.post("/api/v1/nodes/heartbeat", {"conditions": {"utc_offset_hours": 1.0}})
     assert reply["ok"] is True
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", reply["server_time"])
-    assert set(reply["features"]) == {"measurements.batch", "plan.events"}
+    assert set(reply["features"]) == {
+        "measurements.batch",
+        "interrupts.wait",
+        "plan.events",
+        "keys.rotate",
+        "heartbeat.queue",
+    }
 
 
 @pytest.mark.parametrize(

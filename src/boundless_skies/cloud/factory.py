@@ -1,10 +1,11 @@
 """The one place where things are constructed."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from litestar import Litestar, Response
 from litestar.datastructures import State
@@ -23,77 +24,116 @@ from boundless_skies.cloud.handlers.errors import answer_error, describe, status
 from boundless_skies.cloud.pages import reference, views
 from boundless_skies.cloud.pages.assets import AssetShelf
 from boundless_skies.cloud.pages.renderer import PageRenderer
+from boundless_skies.cloud.services.beats import BeatBook
 from boundless_skies.cloud.services.bundle import Services
-from boundless_skies.cloud.services.images import ImageService
+from boundless_skies.cloud.services.credentials import CredentialService
+from boundless_skies.cloud.services.images import ImageLimits, ImageService
 from boundless_skies.cloud.services.interrupts import InterruptService
 from boundless_skies.cloud.services.measurements import MeasurementService
 from boundless_skies.cloud.services.network import NetworkService
 from boundless_skies.cloud.services.nodes import NodeService
-from boundless_skies.cloud.services.operator import OperatorService
+from boundless_skies.cloud.services.operators import OperatorService
 from boundless_skies.cloud.services.plans import PlanService
+from boundless_skies.cloud.services.settling import SettlingService
+from boundless_skies.cloud.services.target_names import TargetNames
+from boundless_skies.cloud.services.thumbnails import ThumbnailMaker
+from boundless_skies.cloud.services.upkeep import Upkeep
 from boundless_skies.cloud.storage import folder
+from boundless_skies.cloud.storage.blobs import BlobStore, open_blob_store
 from boundless_skies.cloud.storage.database import Database
-from boundless_skies.cloud.storage.images import ImageFolder
+from boundless_skies.cloud.storage.opening import make_database
 from boundless_skies.cloud.web import CloudRequest, SecureHeaders, is_api_path
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """A cloud that is ready to serve, and what must be closed after it."""
+    """A cloud: what it does, where it keeps it, and what goes on beside the calls."""
 
+    config: CloudConfig
     services: Services
     database: Database
-    image_folder: ImageFolder
+    blobs: BlobStore
+    thumbnails: ThumbnailMaker
+    upkeep: Upkeep
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncGenerator[Self]:
+        """Hold the database and the image store open.
+
+        Raises
+        ------
+        UnusableDatabase
+            If the database cannot be opened.
+        """
+        await self.database.open()
+        try:
+            await self.blobs.prepare()
+            yield self
+        finally:
+            await self.thumbnails.close()
+            await self.database.close()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncGenerator[Self]:
+        """Hold it open, with all that goes on beside the calls."""
+        async with self.opened(), self.upkeep.running():
+            yield self
 
 
-def open_cloud(config: CloudConfig, clock: Clock = utc_now) -> Cloud:
-    """Prepare the data folder, open the database, and make the services.
+def make_cloud(config: CloudConfig, clock: Clock = utc_now) -> Cloud:
+    """Prepare the data folder and make the services; nothing is opened yet.
 
     Raises
     ------
     UnusableFolder
         If the data folder cannot be written.
-    UnusableDatabase
-        If the database cannot be opened.
+    UnusableDatabase, UnusableStore
+        If an address cannot be understood.
     """
     folder.prepare(config.data_dir)
-    if config.database_url is None:
-        folder.touch_private(config.database_file)
-    database = Database(config.effective_database_url)
-    image_folder = ImageFolder(config.images_dir)
-    services = Services(
-        nodes=NodeService(database, clock),
-        measurements=MeasurementService(database, clock),
+    database = make_database(config.database_url, config.database_file)
+    blobs = open_blob_store(config.images_address, config.data_dir, clock)
+    thumbnails = ThumbnailMaker()
+    services = _make_services(config, database, blobs, thumbnails, clock)
+    return Cloud(config, services, database, blobs, thumbnails, Upkeep(database, services))
+
+
+def _make_services(
+    config: CloudConfig,
+    database: Database,
+    blobs: BlobStore,
+    thumbnails: ThumbnailMaker,
+    clock: Clock,
+) -> Services:
+    beats = BeatBook(database, clock)
+    names = TargetNames(clock)
+    limits = ImageLimits(
+        size_bytes=config.image_max_bytes,
+        quota_bytes=config.image_quota_bytes,
+        keep=None if config.keep_images_days is None else timedelta(days=config.keep_images_days),
+    )
+    return Services(
+        beats=beats,
+        credentials=CredentialService(database, clock),
+        nodes=NodeService(database, beats, clock),
+        measurements=MeasurementService(database, names, clock),
         plans=PlanService(database, clock),
         interrupts=InterruptService(database, clock),
-        images=ImageService(database, image_folder, clock),
-        network=NetworkService(database, clock),
-        operator=OperatorService(database, config.admin_key),
+        images=ImageService(database, blobs, thumbnails, limits, clock),
+        network=NetworkService(database, beats, clock),
+        operators=OperatorService(database, config.admin_key, clock),
+        settling=SettlingService(database),
+        target_names=names,
     )
-    return Cloud(services, database, image_folder)
 
 
-def make_app(cloud: Cloud, announce_key: Callable[[str], None]) -> SecureHeaders:
-    """Return the web application of a cloud; it closes the cloud when it ends.
-
-    Parameters
-    ----------
-    cloud : Cloud
-        What it serves.
-    announce_key : callable
-        Called with the operator's key where it was made just now.
-    """
+def make_app(cloud: Cloud) -> SecureHeaders:
+    """Return the web application of a cloud; it opens the cloud, and closes it at its end."""
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
-        cloud.image_folder.clear_partial()
-        made_key = await cloud.services.operator.prepare()
-        if made_key is not None:
-            announce_key(made_key)
-        try:
+        async with cloud.serving():
             yield
-        finally:
-            cloud.database.close()
 
     renderer = PageRenderer(AssetShelf())
     calls = [*node_calls.CALLS, *operator_calls.CALLS, *public_calls.CALLS]

@@ -7,6 +7,7 @@ from boundless_skies.cloud.domain.measurements import Point
 from boundless_skies.cloud.domain.times import julian_date
 from boundless_skies.cloud.pages.summary import describe_curve, describe_network
 from boundless_skies.cloud.services.network import LightCurve, NetworkView, PublicNode
+from boundless_skies.cloud.storage.targets import Target
 
 NOW = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
 
@@ -23,14 +24,23 @@ def point(**changes: Any) -> Point:
         "airmass": None,
         "snr": None,
         "revision": 1,
+        "validation": "single",
+        "review": None,
+        "id": 1,
     }
     return Point(**(usual | changes))
+
+
+def curve(points: list[Point]) -> LightCurve:
+    """Return a light curve of a target that nothing else is known of."""
+    return LightCurve(target="x", points=points, known=Target(name="x"))
 
 
 def public_node(*, online: bool, measurements: int = 0, recent: int = 0) -> PublicNode:
     """Return a node as the public sees it."""
     return PublicNode(
         node_id="hilltop",
+        owner_name=None,
         latitude=48.1,
         longitude=11.6,
         telescope_model="",
@@ -49,7 +59,17 @@ def public_node(*, online: bool, measurements: int = 0, recent: int = 0) -> Publ
 def network(*nodes: PublicNode) -> str:
     """Describe a network of these nodes."""
     return describe_network(
-        NetworkView(now=NOW, nodes=list(nodes), targets=[], recent=[], images=0)
+        NetworkView(
+            now=NOW,
+            nodes=list(nodes),
+            nodes_in_all=len(nodes),
+            online=sum(node.online for node in nodes),
+            targets=[],
+            recent=[],
+            measurements=sum(node.measurements for node in nodes),
+            measurements_24h=sum(node.measurements_24h for node in nodes),
+            images=0,
+        )
     )
 
 
@@ -80,7 +100,7 @@ def test_a_curve_is_summed_up() -> None:
         point(bjd=julian_date(NOW) - 0.5),
         point(filter="B", node_id="valley", magnitude=12.5, bjd=julian_date(NOW) - 0.25),
     ]
-    sentence = describe_curve(LightCurve(target="x", points=points), NOW).replace("\u2011", "-")
+    sentence = describe_curve(curve(points), NOW).replace("\u2011", "-")
     assert sentence == (
         "2 points in B and V by hilltop and valley, on 2026-03-01 from 08:00 to 14:00 TDB, "
         "6.0 hours. Brightest 12.000, faintest 12.500 mag; typical uncertainty 0.010. "
@@ -90,7 +110,7 @@ def test_a_curve_is_summed_up() -> None:
 
 def test_a_single_point_is_no_curve() -> None:
     """One point has no span and no extremes."""
-    sentence = describe_curve(LightCurve(target="x", points=[point()]), NOW)
+    sentence = describe_curve(curve([point()]), NOW)
     assert sentence.startswith("1 point in V by hilltop, taken ")
     assert "More points" in sentence
 
@@ -98,4 +118,4 @@ def test_a_single_point_is_no_curve() -> None:
 def test_many_nodes_are_not_all_named() -> None:
     """A sentence stays a sentence."""
     points = [point(node_id=f"n{number}") for number in range(9)]
-    assert "and 5 more" in describe_curve(LightCurve(target="x", points=points), NOW)
+    assert "and 5 more" in describe_curve(curve(points), NOW)

@@ -5,12 +5,15 @@
     CloudError
     ├── Refusal               the rules said no
     │   ├── InvalidInput      a value is missing, of the wrong type or out of its range
-    │   ├── InvalidCredentials  a node's or the operator's key is wrong
+    │   ├── InvalidCredentials  a node's or an operator's key is wrong
+    │   │   └── KeyRevoked    a node's key was right, until an operator revoked it
+    │   ├── Forbidden         this operator, or this registration, may not do that
     │   ├── UnknownObject     no such node, plan, interrupt
     │   ├── KeyReused         an idempotency key came back with another content
     │   ├── TooLarge          more bytes or items than the limit
     │   └── UnsupportedForm   a media type or an encoding that is not spoken here
     └── Unavailable           the call did not get through; trying again later is right
+        └── TooMany           more calls than the limit; trying again later is right
 """
 
 
@@ -27,7 +30,15 @@ class InvalidInput(Refusal):
 
 
 class InvalidCredentials(Refusal):
-    """A node's or the operator's key is wrong."""
+    """A node's or an operator's key is wrong."""
+
+
+class KeyRevoked(InvalidCredentials):
+    """A node's key was right until an operator revoked it."""
+
+
+class Forbidden(Refusal):
+    """Not for this operator, or no such registration is taken here."""
 
 
 class UnknownObject(Refusal):
@@ -60,3 +71,7 @@ class Unavailable(CloudError):  # noqa: N818 - named after what happened
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class TooMany(Unavailable):
+    """More calls in a short time than the limit for this address or node."""

@@ -1,3 +1,9 @@
 """What this cloud can do beyond the core contract; a node uses only what is named here."""
 
-FEATURES = ["measurements.batch", "plan.events"]
+FEATURES = [
+    "measurements.batch",
+    "interrupts.wait",
+    "plan.events",
+    "keys.rotate",
+    "heartbeat.queue",
+]

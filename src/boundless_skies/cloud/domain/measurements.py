@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +31,7 @@ UNCERTAINTY = Range(0.0, UNCERTAINTY_MAX_MAG, open_high=True)
 DEFAULT_FILTER = "CV"
 TARGET_NAME_MAX_CHARS = 200
 COUNT_MAX = 2**31 - 1
+SOFTWARE_MAX_CHARS = 200
 
 _FILTER = re.compile(r"[\w.+'/ -]{1,32}")
 _HEADER_KEY = re.compile(r"[\x21-\x7e]{1,200}")
@@ -41,8 +42,9 @@ class Reading:
     """A measurement that passed the rules.
 
     ``bjd`` is BJD_TDB in days, magnitudes in mag, ``fwhm`` in pixels.
-    ``payload`` is what the node wrote, unknown keys included; ``content_hash``
-    is taken from it, so equal contents are one measurement however they come.
+    ``payload_json`` is what the node wrote, unknown keys included, in canonical
+    form; ``content_hash`` is taken from it, so equal contents are one measurement
+    however they come.
     """
 
     target_name: str
@@ -58,9 +60,44 @@ class Reading:
     zero_point: float | None
     zp_scatter: float | None
     fits_file: str
-    payload: dict[str, Any]
+    payload_json: str
     conditions: Any
     content_hash: str
+
+    def key_from_content(self) -> str:
+        """Return the ``Idempotency-Key`` that a node takes from the whole payload."""
+        conditions = canonical_json(self.conditions)
+        whole = b'{"conditions":%b,"measurement":%b}' % (conditions, self.payload_json.encode())
+        return idempotency_key(whole)
+
+
+PointId = tuple[str, float, str, str]
+"""Target, BJD_TDB (days), filter, node: what is a revision of what."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Entry:
+    """A measurement on its way into the books.
+
+    ``target_name`` is the name under which the target is kept, ``key`` an
+    idempotency key that the client made up itself, ``software`` what sent it.
+    """
+
+    node_id: str
+    target_name: str
+    reading: Reading
+    key: str | None
+    software: str | None
+    received_at: datetime
+
+    @property
+    def point_id(self) -> PointId:
+        """What it would be a revision of."""
+        return (self.target_name, self.reading.bjd, self.reading.filter, self.node_id)
+
+    def under(self, target_name: str) -> "Entry":
+        """Return this entry under the name that its target is kept by."""
+        return self if target_name == self.target_name else replace(self, target_name=target_name)
 
 
 @dataclass(frozen=True)
@@ -73,7 +110,11 @@ class Receipt:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One point of a light curve, as the public sees it."""
+    """One point of a light curve, as the public sees it.
+
+    ``validation`` says whether other nodes agree: single, consistent, outlier;
+    ``review`` is an operator's verdict where there is one.
+    """
 
     bjd: float
     magnitude: float
@@ -84,6 +125,9 @@ class Point:
     airmass: float | None
     snr: float | None
     revision: int
+    validation: str
+    review: str | None
+    id: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +146,7 @@ class TargetSummary:
 class Arrival:
     """A measurement that came in, for the list of recent ones."""
 
+    id: int
     target_name: str
     magnitude: float
     uncertainty: float
@@ -128,6 +173,13 @@ def read_idempotency_key(header: str | None) -> str | None:
     if not _HEADER_KEY.fullmatch(header):
         raise InvalidInput("Idempotency-Key must be 1 to 200 printable ASCII characters.")
     return header
+
+
+def read_software(user_agent: str | None) -> str | None:
+    """Return what a request says of the program that sent it, printable and cut to a length."""
+    if not user_agent:
+        return None
+    return "".join(char for char in user_agent if char.isprintable())[:SOFTWARE_MAX_CHARS]
 
 
 def read_submission(body: Any) -> Reading:
@@ -157,6 +209,7 @@ def read_measurement(measurement: dict[str, Any], conditions: Any) -> Reading:
     InvalidInput
         If a required value is missing, of the wrong type, or out of its range.
     """
+    payload = _canonical(measurement)
     return Reading(
         target_name=required_text(measurement, "target_name", TARGET_NAME_MAX_CHARS),
         bjd=required_number(measurement, "bjd", BJD),
@@ -171,15 +224,15 @@ def read_measurement(measurement: dict[str, Any], conditions: Any) -> Reading:
         zero_point=finite_number(measurement.get("zero_point")),
         zp_scatter=finite_number(measurement.get("zp_scatter")),
         fits_file=_read_file_name(measurement),
-        payload=measurement,
+        payload_json=payload.decode(),
         conditions=conditions if conditions is not None else {},
-        content_hash=_content_hash(measurement),
+        content_hash=idempotency_key(payload),
     )
 
 
-def _content_hash(measurement: Mapping[str, Any]) -> str:
+def _canonical(measurement: Mapping[str, Any]) -> bytes:
     try:
-        return idempotency_key(canonical_json(measurement))
+        return canonical_json(measurement)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"The measurement cannot be kept as JSON: {error}.") from None
 

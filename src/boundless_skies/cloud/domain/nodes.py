@@ -46,7 +46,10 @@ _DERIVED_TAIL_CHARS = 7
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """What a registration said: degrees north and east positive, elevation in metres."""
+    """What a registration said: degrees north and east positive, elevation in metres.
+
+    ``owner_public`` is True where the owner wants to be named on public pages.
+    """
 
     owner_name: str
     latitude: float
@@ -56,6 +59,7 @@ class Profile:
     filters: str
     utc_offset_hours: float
     rig: dict[str, Any] = field(default_factory=dict)
+    owner_public: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,19 +72,31 @@ class Node:
     last_beat_at: datetime | None = None
     conditions: dict[str, Any] = field(default_factory=dict)
     queued_uploads: int | None = None
+    queue_age_s: float | None = None
+    revoked_at: datetime | None = None
+    image_bytes: int = 0
 
     def is_online(self, now: datetime) -> bool:
         """Tell whether the last beat is recent enough."""
         return self.last_beat_at is not None and now - self.last_beat_at < ONLINE_WITHIN
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The node that makes a call, as its key proves it."""
+
+    node_id: str
+    rotation_asked: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Beat:
-    """What a heartbeat said."""
+    """What a heartbeat said; ``queue_age_s`` is how long its oldest entry has been waiting."""
 
     conditions: dict[str, Any]
     utc_offset_hours: float | None
     queued_uploads: int | None
+    queue_age_s: float | None
 
 
 def read_wish(value: Any) -> str | None:
@@ -128,6 +144,7 @@ def read_profile(body: Mapping[str, Any]) -> Profile:
         filters=_read_filters(body.get("filters")),
         utc_offset_hours=optional_number(body, "utc_offset_hours", UTC_OFFSET_HOURS) or 0.0,
         rig=_read_rig(body),
+        owner_public=body.get("owner_public") is True,
     )
 
 
@@ -144,12 +161,17 @@ def read_beat(body: Mapping[str, Any]) -> Beat:
         conditions = {}
     if not isinstance(conditions, dict):
         raise InvalidInput(f"conditions must be a JSON object, not {shown(conditions)}.")
-    queued = body.get("queued_uploads", conditions.get("queued_uploads"))
+    queue = body.get("queue")
+    queue = queue if isinstance(queue, dict) else {}
+    told = body.get("queued_uploads", conditions.get("queued_uploads"))
+    queued = queue.get("length", told)
+    age_s = finite_number(queue.get("oldest_age_s"))
     offset = finite_number(conditions.get("utc_offset_hours"))
     return Beat(
         conditions=conditions,
         utc_offset_hours=offset if offset is not None and offset in UTC_OFFSET_HOURS else None,
         queued_uploads=queued if type(queued) is int and 0 <= queued < 2**31 else None,
+        queue_age_s=age_s if age_s is not None and age_s >= 0 else None,
     )
 
 

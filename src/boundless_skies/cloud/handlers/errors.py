@@ -14,10 +14,12 @@ from boundless_skies.cloud.web import CloudRequest, allowed_methods
 STATUS: dict[type[Exception], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.BAD_REQUEST,
     errors.InvalidCredentials: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.UnknownObject: HTTPStatus.NOT_FOUND,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedForm: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 SENTENCES = {
@@ -41,8 +43,11 @@ def status_of(error: Exception) -> HTTPStatus:
 def answer_error(request: CloudRequest, error: Exception) -> Response[Any]:
     """Answer an error with ``{"error": …}``."""
     status = status_of(error)
+    content = {"error": describe(request, error, status)}
+    if isinstance(error, errors.KeyRevoked):
+        content["reason"] = "revoked"
     return Response(
-        {"error": describe(request, error, status)},
+        content,
         status_code=status,
         headers=_headers(request, error, status),
     )
@@ -53,7 +58,7 @@ def answer_refused_measurement(request: CloudRequest, error: errors.Refusal) -> 
     status = status_of(error)
     content = {"ok": False, "error": describe(request, error, status)}
     if status == HTTPStatus.UNAUTHORIZED:
-        del content["ok"]
+        return answer_error(request, error)
     return Response(content, status_code=status)
 
 

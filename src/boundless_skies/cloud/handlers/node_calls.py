@@ -9,9 +9,10 @@ from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from boundless_skies.cloud.domain.errors import Refusal, UnknownObject
+from boundless_skies.cloud.domain.errors import InvalidInput, Refusal, UnknownObject
 from boundless_skies.cloud.domain.features import FEATURES
-from boundless_skies.cloud.domain.nodes import Node
+from boundless_skies.cloud.domain.nodes import Caller
+from boundless_skies.cloud.domain.reading import finite_number, shown
 from boundless_skies.cloud.handlers.body import BATCH_MAX_BYTES, read_json
 from boundless_skies.cloud.handlers.described import (
     EVENT_EXAMPLE,
@@ -37,6 +38,7 @@ PLAN_EVENTS = f"{paths.PLAN}/{{plan_id:str}}/events"
 INTERRUPT_EVENTS = f"{paths.INTERRUPTS}/{{interrupt_id:str}}/events"
 INTERRUPT_ACK = paths.interrupt_ack("{interrupt_id:str}")
 BATCH = f"{paths.MEASUREMENTS}/batch"
+NODE_KEY = f"{paths.NODE_SELF}/key"
 
 
 @post(
@@ -64,6 +66,22 @@ async def register(request: CloudRequest, services: NamedDependency[Services]) -
 
 
 @post(
+    NODE_KEY,
+    status_code=HTTP_OK,
+    opt=described(body={}, reply={"api_key": "node_…", "previous_valid_s": 86_400}),
+)
+async def give_new_key(
+    services: NamedDependency[Services], node: NamedDependency[Caller]
+) -> dict[str, Any]:
+    """Give the node a new key, told once.
+
+    The key that it called with stays valid until the new one is first used, and
+    a day beyond that.
+    """
+    return await services.credentials.give_new_key(node)
+
+
+@post(
     paths.HEARTBEAT,
     status_code=HTTP_OK,
     opt=described(
@@ -72,7 +90,7 @@ async def register(request: CloudRequest, services: NamedDependency[Services]) -
     ),
 )
 async def heartbeat(
-    request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Node]
+    request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Caller]
 ) -> dict[str, Any]:
     """Take a node's beat, with its local conditions."""
     return await services.nodes.beat(node, await read_json(request))
@@ -91,10 +109,10 @@ async def heartbeat(
     ),
 )
 async def show_self(
-    services: NamedDependency[Services], node: NamedDependency[Node]
+    services: NamedDependency[Services], node: NamedDependency[Caller]
 ) -> dict[str, Any]:
     """Return the node's own entry, without its key."""
-    return services.nodes.describe(node)
+    return await services.nodes.describe(node)
 
 
 @get(
@@ -107,15 +125,19 @@ async def show_self(
     ),
 )
 async def show_plan(
-    request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Node]
+    request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Caller]
 ) -> Response[bytes]:
     """Return the node's current plan; 304 where it is the one that ``If-None-Match`` names."""
-    content = msgspec.json.encode(await services.plans.current(node))
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    headers = {"ETag": etag}
+    etag = _plan_tag(await services.plans.current_id(node))
     if etag in request.headers.get("if-none-match", ""):
-        return Response(b"", status_code=HTTP_NOT_MODIFIED, headers=headers)
-    return Response(content, media_type="application/json", headers=headers)
+        return Response(b"", status_code=HTTP_NOT_MODIFIED, headers={"ETag": etag})
+    reply = await services.plans.current(node)
+    plan_id = reply["plan"]["plan_id"] if reply["plan"] else None
+    return Response(
+        msgspec.json.encode(reply),
+        media_type="application/json",
+        headers={"ETag": _plan_tag(plan_id)},
+    )
 
 
 @post(
@@ -126,24 +148,37 @@ async def show_plan(
 async def record_plan_events(
     request: CloudRequest,
     services: NamedDependency[Services],
-    node: NamedDependency[Node],
+    node: NamedDependency[Caller],
     plan_id: FromPath[str],
 ) -> dict[str, Any]:
     """Take what became of a plan and its items, each event once by its ``event_id``."""
     return await services.plans.record_events(node, plan_id, await read_json(request))
 
 
-@get(paths.INTERRUPTS, opt=described(reply={"interrupts": [INTERRUPT_EXAMPLE]}))
+@get(
+    paths.INTERRUPTS,
+    opt=described(
+        reply={"interrupts": [INTERRUPT_EXAMPLE]},
+        query={"wait": "Wait up to so many seconds, at most 60, for one to come."},
+    ),
+)
 async def list_interrupts(
-    services: NamedDependency[Services], node: NamedDependency[Node]
+    request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Caller]
 ) -> dict[str, Any]:
-    """Return the interrupts that stand for this node."""
+    """Return the interrupts that stand for this node.
+
+    With ``?wait=25`` the answer comes at once where one of them is not yet
+    acknowledged, else when one is sent, else after that many seconds.
+    """
+    wait_s = _read_wait(request.query_params.get("wait"))
+    if wait_s:
+        return await services.interrupts.wait_for(node, wait_s)
     return await services.interrupts.list_for(node)
 
 
 @post(INTERRUPT_ACK, status_code=HTTP_OK, opt=described(body={}, reply={"ok": True}))
 async def acknowledge_interrupt(
-    services: NamedDependency[Services], node: NamedDependency[Node], interrupt_id: FromPath[str]
+    services: NamedDependency[Services], node: NamedDependency[Caller], interrupt_id: FromPath[str]
 ) -> dict[str, Any]:
     """Keep that this node has done an interrupt."""
     return await services.interrupts.acknowledge(node, _number(interrupt_id))
@@ -157,7 +192,7 @@ async def acknowledge_interrupt(
 async def record_interrupt_events(
     request: CloudRequest,
     services: NamedDependency[Services],
-    node: NamedDependency[Node],
+    node: NamedDependency[Caller],
     interrupt_id: FromPath[str],
 ) -> dict[str, Any]:
     """Take what became of an interrupt, each event once by its ``event_id``."""
@@ -178,11 +213,12 @@ async def record_interrupt_events(
     ),
 )
 async def submit_measurement(
-    request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Node]
+    request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Caller]
 ) -> dict[str, Any]:
     """Take one measurement; once this answers, it is on disk."""
     key = request.headers.get(IDEMPOTENCY_HEADER)
-    return await services.measurements.submit(node, await read_json(request), key)
+    software = request.headers.get("user-agent")
+    return await services.measurements.submit(node, await read_json(request), key, software)
 
 
 @post(
@@ -194,10 +230,11 @@ async def submit_measurement(
     ),
 )
 async def submit_batch(
-    request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Node]
+    request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Caller]
 ) -> dict[str, Any]:
     """Take up to 500 measurements, gzip welcome; one result per item, in order."""
-    return await services.measurements.submit_batch(node, await read_json(request, BATCH_MAX_BYTES))
+    body = await read_json(request, BATCH_MAX_BYTES)
+    return await services.measurements.submit_batch(node, body, request.headers.get("user-agent"))
 
 
 @post(
@@ -210,11 +247,24 @@ async def submit_batch(
     ),
 )
 async def store_image(
-    request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Node]
+    request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Caller]
 ) -> dict[str, Any]:
     """Take an image file in the multipart part ``file``."""
     upload = Upload(request)
     return {"ok": True, "stored": await services.images.store(node, upload)}
+
+
+def _plan_tag(plan_id: str | None) -> str:
+    return f'"{hashlib.sha256((plan_id or "").encode()).hexdigest()[:32]}"'
+
+
+def _read_wait(text: str | None) -> float:
+    if not text:
+        return 0.0
+    wait_s = finite_number(text)
+    if wait_s is None or wait_s < 0:
+        raise InvalidInput(f"wait must be a number of seconds, not {shown(text)}.")
+    return wait_s
 
 
 def _number(text: str) -> int:
@@ -226,6 +276,7 @@ def _number(text: str) -> int:
 CALLS: list[HTTPRouteHandler] = [
     register,
     heartbeat,
+    give_new_key,
     show_self,
     show_plan,
     record_plan_events,

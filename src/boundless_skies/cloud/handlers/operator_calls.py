@@ -6,6 +6,7 @@ from litestar import post
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 
+from boundless_skies.cloud.domain.operators import Operator, Role
 from boundless_skies.cloud.handlers.body import read_json
 from boundless_skies.cloud.handlers.described import OPERATOR, described
 from boundless_skies.cloud.services.bundle import Services
@@ -33,11 +34,11 @@ HTTP_OK = 200
     ),
 )
 async def send_interrupt(
-    request: CloudRequest, services: NamedDependency[Services], operator: NamedDependency[bool]
+    request: CloudRequest, services: NamedDependency[Services], operator: NamedDependency[Operator]
 ) -> dict[str, Any]:
     """Ask nodes to leave their plan for a target."""
-    del operator
-    number = await services.interrupts.send(await read_json(request))
+    operator.require(Role.OPERATOR)
+    number = await services.interrupts.send(operator, await read_json(request))
     return {"ok": True, "id": number}
 
 

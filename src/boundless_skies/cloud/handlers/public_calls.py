@@ -115,11 +115,19 @@ async def show_light_curve(
             "counts": {"nodes": 1, "online": 1, "measurements": 214},
         },
         who=PUBLIC,
+        query={"after": "Only the nodes that follow this one by name."},
     ),
 )
-async def show_network(services: NamedDependency[Services]) -> dict[str, Any]:
-    """Return the nodes, coordinates to 0.1° and without owners, and what came in."""
-    return _describe_network(await services.network.overview())
+async def show_network(
+    request: CloudRequest, services: NamedDependency[Services]
+) -> dict[str, Any]:
+    """Return the nodes, coordinates to 0.1°, and what came in.
+
+    An owner is named only where they asked for it. At most 1,000 nodes are
+    listed, by name; ``?after=NAME`` gives those that follow.
+    """
+    after = request.query_params.get("after")
+    return _describe_network(await services.network.overview(after))
 
 
 def _read_days(text: str | None) -> float | None:
@@ -149,7 +157,7 @@ def _describe_network(view: NetworkView) -> dict[str, Any]:
         "server_time": iso(view.now),
         "nodes": [_describe_node(node) for node in view.nodes],
         "counts": {
-            "nodes": len(view.nodes),
+            "nodes": view.nodes_in_all,
             "online": view.online,
             "targets": len(view.targets),
             "measurements": view.measurements,

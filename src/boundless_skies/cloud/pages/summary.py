@@ -11,10 +11,10 @@ AND_MORE_AFTER = 4
 
 def describe_network(view: NetworkView) -> str:
     """Return the state of the network in a sentence or two."""
-    if not view.nodes:
+    if not view.nodes_in_all:
         return "No telescope has joined yet."
-    every = f"{view.online} of {counted(len(view.nodes), 'node')} {_is(view.online)} online."
-    if len(view.nodes) == 1:
+    every = f"{view.online} of {counted(view.nodes_in_all, 'node')} {_is(view.online)} online."
+    if view.nodes_in_all == 1:
         every = f"One node, {'online' if view.online else 'offline'}."
     if not view.measurements:
         return f"{every} No measurement has come in yet."

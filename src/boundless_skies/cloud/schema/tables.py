@@ -1,4 +1,9 @@
-"""The tables, in portable constructs only: SQLite and PostgreSQL take the same definitions."""
+"""The tables, in portable constructs only: SQLite and PostgreSQL take the same definitions.
+
+The migrations make them; a test holds the two against each other. On PostgreSQL
+``measurements`` is partitioned by month of observation, which these definitions
+need not know.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,11 +24,10 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
+    text,
 )
 from sqlalchemy.engine import Dialect
-
-SCHEMA_VERSION = 1
-"""Raised with every change of the tables; a folder of a newer cloud is not touched."""
 
 metadata = MetaData(
     naming_convention={
@@ -80,13 +84,22 @@ nodes = Table(
     Column("last_beat_at", UtcDateTime),
     Column("conditions", JSON, nullable=False),
     Column("queued_uploads", Integer),
+    Column("queue_age_s", Double),
+    Column("owner_public", Boolean, nullable=False, server_default=false()),
+    Column("pending_key_hash", _Hash),
+    Column("previous_key_hash", _Hash),
+    Column("previous_key_until", UtcDateTime),
+    Column("rotation_asked_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("image_bytes", BigInteger, nullable=False, server_default="0"),
+    Index(None, "last_beat_at"),
 )
 
 measurements = Table(
     "measurements",
     metadata,
-    Column("id", _Counter, primary_key=True, autoincrement=True),
-    Column("node_id", _NodeName, ForeignKey(nodes.c.node_id), nullable=False),
+    Column("id", _Counter, primary_key=True, autoincrement=False),
+    Column("node_id", _NodeName, nullable=False),
     Column("target_name", Text, nullable=False),
     Column("bjd_tdb", Double, nullable=False),
     Column("magnitude", Double, nullable=False),
@@ -105,14 +118,83 @@ measurements = Table(
     Column("payload", JSON, nullable=False),
     Column("conditions", JSON, nullable=False),
     Column("content_hash", _Hash, nullable=False),
-    Column("idempotency_key", String(200)),
     Column("received_at", UtcDateTime, nullable=False),
-    UniqueConstraint("node_id", "content_hash"),
-    UniqueConstraint("node_id", "idempotency_key"),
-    UniqueConstraint("node_id", "target_name", "bjd_tdb", "filter", "revision"),
-    Index(None, "target_name", "bjd_tdb"),
+    Column("software", String(200)),
+    Column("validation", String(12)),
+    Column("review", String(12)),
+    Index(
+        "uq_measurements_point",
+        "target_name",
+        "bjd_tdb",
+        "filter",
+        "node_id",
+        "revision",
+        unique=True,
+    ),
     Index(None, "received_at"),
+    Index(
+        "ix_measurements_unsettled",
+        "id",
+        sqlite_where=text("validation IS NULL"),
+        postgresql_where=text("validation IS NULL"),
+    ),
+    Index(
+        "ix_measurements_disputed",
+        "id",
+        sqlite_where=text("validation = 'outlier'"),
+        postgresql_where=text("validation = 'outlier'"),
+    ),
 )
+"""Points by target and time; ``validation`` is NULL until a point was settled."""
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("node_id", _NodeName, primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("measurement_id", BigInteger, nullable=False),
+    Column("content_hash", _Hash, nullable=False),
+)
+"""Keys that clients made up themselves; those taken from the content need no row."""
+
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("target_name", Text, primary_key=True),
+    Column("node_id", _NodeName, primary_key=True),
+    Column("filter", String(32), primary_key=True),
+    Column("points", BigInteger, nullable=False),
+    Column("arrivals", BigInteger, nullable=False),
+    Column("first_bjd", Double, nullable=False),
+    Column("last_bjd", Double, nullable=False),
+    Index(None, "node_id"),
+)
+"""How much of what is settled there is; the unsettled rows come on top."""
+
+targets = Table(
+    "targets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("ra_deg", Double),
+    Column("dec_deg", Double),
+    Column("kind", String(32)),
+    Column("period_d", Double),
+    Column("epoch_bjd", Double),
+    Column("added_at", UtcDateTime, nullable=False),
+    Index(None, "dec_deg"),
+)
+
+target_names = Table(
+    "target_names",
+    metadata,
+    Column("name_key", Text, primary_key=True),
+    Column("loose_key", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("target_name", Text, ForeignKey(targets.c.name), nullable=False),
+    Index(None, "loose_key"),
+    Index(None, "target_name"),
+)
+"""Every name that a target is known by."""
 
 plans = Table(
     "plans",
@@ -169,10 +251,87 @@ images = Table(
     metadata,
     Column("id", _Counter, primary_key=True, autoincrement=True),
     Column("node_id", _NodeName, ForeignKey(nodes.c.node_id), nullable=False),
-    Column("stored_name", String(100), nullable=False, unique=True),
+    Column("stored_name", String(100), nullable=False),
     Column("original_name", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("sha256", _Hash, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
+    Column("sentence", Text),
+    Column("expired_at", UtcDateTime),
     UniqueConstraint("node_id", "sha256"),
+    Index(None, "sha256"),
+    Index(None, "node_id", "original_name"),
+    Index(None, "received_at"),
 )
+"""Which node sent which file; ``sentence`` says what its thumbnail shows."""
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("topic", String(32), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+)
+"""Counts up with each change that other processes hold in memory and must hear of."""
+
+activation_codes = Table(
+    "activation_codes",
+    metadata,
+    Column("code", String(20), primary_key=True),
+    Column("note", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime),
+    Column("used_by", _NodeName),
+    Column("withdrawn_at", UtcDateTime),
+)
+
+operator_tokens = Table(
+    "operator_tokens",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("token_hash", _Hash, nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("last_used_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+)
+
+operator_sessions = Table(
+    "operator_sessions",
+    metadata,
+    Column("session_hash", _Hash, primary_key=True),
+    Column("token_name", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index(None, "expires_at"),
+)
+"""Who is signed in to the operator's pages."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Counter, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Index(None, "at"),
+    sqlite_autoincrement=True,
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", _Counter, primary_key=True, autoincrement=True),
+    Column("measurement_id", BigInteger, nullable=False),
+    Column("verdict", String(12), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index(None, "measurement_id"),
+    sqlite_autoincrement=True,
+)
+"""Every verdict on a disputed point; the newest holds."""

@@ -2,23 +2,31 @@
 
 from dataclasses import dataclass
 
+from boundless_skies.cloud.services.beats import BeatBook
+from boundless_skies.cloud.services.credentials import CredentialService
 from boundless_skies.cloud.services.images import ImageService
 from boundless_skies.cloud.services.interrupts import InterruptService
 from boundless_skies.cloud.services.measurements import MeasurementService
 from boundless_skies.cloud.services.network import NetworkService
 from boundless_skies.cloud.services.nodes import NodeService
-from boundless_skies.cloud.services.operator import OperatorService
+from boundless_skies.cloud.services.operators import OperatorService
 from boundless_skies.cloud.services.plans import PlanService
+from boundless_skies.cloud.services.settling import SettlingService
+from boundless_skies.cloud.services.target_names import TargetNames
 
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """One cloud's services."""
 
+    beats: BeatBook
+    credentials: CredentialService
     nodes: NodeService
     measurements: MeasurementService
     plans: PlanService
     interrupts: InterruptService
     images: ImageService
     network: NetworkService
-    operator: OperatorService
+    operators: OperatorService
+    settling: SettlingService
+    target_names: TargetNames

@@ -1,5 +1,7 @@
 """Sending interrupts, handing them out, and taking their acknowledgements."""
 
+import asyncio
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -12,19 +14,29 @@ from boundless_skies.cloud.domain.interrupts import (
     StandingInterrupt,
     read_interrupt,
 )
-from boundless_skies.cloud.domain.nodes import Node
+from boundless_skies.cloud.domain.nodes import Caller
+from boundless_skies.cloud.domain.operators import Operator
 from boundless_skies.cloud.domain.reading import json_object
 from boundless_skies.cloud.domain.times import Clock, iso
-from boundless_skies.cloud.storage import events, interrupts, nodes
+from boundless_skies.cloud.storage import audit, changes, events, interrupts, nodes
+from boundless_skies.cloud.storage.changes import Topic
 from boundless_skies.cloud.storage.database import Database
 
 DEGREES_PER_HOUR = 15.0
 ID_MAX = 2**63 - 1
 """The largest number that a database holds."""
+WAIT_MAX_S = 60.0
+"""The longest that a call may wait for something to come."""
+
+Standing = Sequence[StandingInterrupt]
 
 
 class InterruptService:
     """Keeps interrupts until they expire, and who has acknowledged them.
+
+    Those that stand are known in memory, and known anew with each change that any
+    process makes known: a node that polls, or waits, costs no query while
+    nothing stands for it.
 
     Parameters
     ----------
@@ -37,8 +49,25 @@ class InterruptService:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._standing: Standing = ()
+        self._waiting: dict[asyncio.Future[Standing], str] = {}
+        self._closing = False
 
-    async def send(self, body: Any) -> int:
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for an interrupt."""
+        return len(self._waiting)
+
+    async def refresh(self) -> None:
+        """Learn what stands now, and wake whoever waits for what is new."""
+        known = {interrupt.id for interrupt in self._standing}
+        standing = await self._database.read(
+            lambda connection: interrupts.list_standing(connection, self._clock())
+        )
+        self._standing = standing
+        self._wake([interrupt for interrupt in standing if interrupt.id not in known])
+
+    async def send(self, operator: Operator, body: Any) -> int:
         """Put an interrupt out for its nodes; return its number.
 
         Raises
@@ -47,13 +76,47 @@ class InterruptService:
             If it breaks a rule, or addresses a node that there is not.
         """
         new = read_interrupt(json_object(body, "The interrupt"))
-        return await self._database.write(partial(self._add, new=new))
+        number = await self._database.write(partial(self._add, operator=operator, new=new))
+        self._database.look_now()
+        await self.refresh()
+        return number
 
-    async def list_for(self, node: Node) -> dict[str, Any]:
+    async def list_for(self, caller: Caller) -> dict[str, Any]:
         """Return the interrupts that stand for a node, acknowledged ones marked."""
-        return await self._database.read(partial(self._list_for, node_id=node.node_id))
+        return _to_reply(*await self._standing_for(caller))
 
-    async def acknowledge(self, node: Node, interrupt_id: int) -> dict[str, Any]:
+    async def wait_for(self, caller: Caller, wait_s: float) -> dict[str, Any]:
+        """Return as `list_for` does: at once where something waits to be done, else when it comes.
+
+        Parameters
+        ----------
+        caller : Caller
+            The node that asks.
+        wait_s : float
+            The longest wait (s); above a minute it is a minute.
+        """
+        loop = asyncio.get_running_loop()
+        come: asyncio.Future[Standing] = loop.create_future()
+        # Listed before the look, so that nothing falls between the two.
+        self._waiting[come] = caller.node_id
+        try:
+            mine, acked = await self._standing_for(caller)
+            if self._closing or any(interrupt.id not in acked for interrupt in mine):
+                return _to_reply(mine, acked)
+            timer = loop.call_later(min(wait_s, WAIT_MAX_S), _resolve, come, ())
+            new = await come
+            timer.cancel()
+            return _to_reply([*mine, *(one for one in new if one not in mine)], acked)
+        finally:
+            del self._waiting[come]
+
+    def close(self) -> None:
+        """Answer whoever waits: the cloud is about to stop."""
+        self._closing = True
+        for come in list(self._waiting):
+            _resolve(come, ())
+
+    async def acknowledge(self, caller: Caller, interrupt_id: int) -> dict[str, Any]:
         """Keep that a node has done an interrupt; it may say so again.
 
         Raises
@@ -62,11 +125,11 @@ class InterruptService:
             If there is no such interrupt for this node.
         """
         await self._database.write(
-            partial(self._acknowledge, node_id=node.node_id, interrupt_id=interrupt_id)
+            partial(self._acknowledge, node_id=caller.node_id, interrupt_id=interrupt_id)
         )
         return {"ok": True}
 
-    async def record_events(self, node: Node, interrupt_id: int, body: Any) -> dict[str, Any]:
+    async def record_events(self, caller: Caller, interrupt_id: int, body: Any) -> dict[str, Any]:
         """Keep what became of an interrupt.
 
         Raises
@@ -78,29 +141,46 @@ class InterruptService:
         """
         new = read_events(json_object(body, "The body"))
         await self._database.write(
-            partial(self._add_events, node_id=node.node_id, interrupt_id=interrupt_id, new=new)
+            partial(self._add_events, node_id=caller.node_id, interrupt_id=interrupt_id, new=new)
         )
         return {"ok": True}
 
-    def _add(self, connection: Connection, *, new: NewInterrupt) -> int:
+    async def _standing_for(self, caller: Caller) -> tuple[Standing, set[int]]:
+        now = self._clock()
+        mine = [
+            interrupt
+            for interrupt in self._standing
+            if interrupt.expires_at > now and interrupt.is_for(caller.node_id)
+        ]
+        if not mine:
+            return mine, set()
+        numbers = [interrupt.id for interrupt in mine]
+        acked = await self._database.read(
+            partial(interrupts.list_acked, node_id=caller.node_id, numbers=numbers)
+        )
+        return mine, acked
+
+    def _wake(self, new: Standing) -> None:
+        if not new:
+            return
+        for come, node_id in self._waiting.items():
+            mine = [interrupt for interrupt in new if interrupt.is_for(node_id)]
+            if mine:
+                _resolve(come, mine)
+
+    def _add(self, connection: Connection, *, operator: Operator, new: NewInterrupt) -> int:
         for node_id in new.node_ids or []:
             if not nodes.exists(connection, node_id):
                 raise InvalidInput(
                     f"node_ids: there is no node {node_id!r}. "
                     "`boundless cloud nodes` lists those that there are."
                 )
-        return interrupts.add(connection, new, self._clock())
-
-    def _list_for(self, connection: Connection, *, node_id: str) -> dict[str, Any]:
-        standing = interrupts.list_standing(connection, self._clock())
-        acked = interrupts.list_acked(connection, node_id)
-        return {
-            "interrupts": [
-                _to_wire(interrupt, acked=interrupt.id in acked)
-                for interrupt in standing
-                if interrupt.is_for(node_id)
-            ]
-        }
+        now = self._clock()
+        number = interrupts.add(connection, new, now)
+        changes.announce(connection, Topic.INTERRUPTS)
+        detail = {"name": new.name, "reason": new.reason, "node_ids": new.node_ids}
+        audit.add(connection, operator, "interrupt.send", str(number), detail, now)
+        return number
 
     def _acknowledge(self, connection: Connection, *, node_id: str, interrupt_id: int) -> None:
         _require(connection, node_id, interrupt_id)
@@ -112,6 +192,15 @@ class InterruptService:
         _require(connection, node_id, interrupt_id)
         subject = f"interrupt {interrupt_id}"
         events.add_all(connection, node_id, subject, new, self._clock())
+
+
+def _resolve(come: asyncio.Future[Standing], new: Standing) -> None:
+    if not come.done():
+        come.set_result(new)
+
+
+def _to_reply(mine: Standing, acked: set[int]) -> dict[str, Any]:
+    return {"interrupts": [_to_wire(interrupt, acked=interrupt.id in acked) for interrupt in mine]}
 
 
 def _require(connection: Connection, node_id: str, interrupt_id: int) -> None:

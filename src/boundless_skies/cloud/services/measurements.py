@@ -1,23 +1,33 @@
 """Taking measurements in."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
-from boundless_skies.cloud.domain.errors import InvalidInput, Refusal, TooLarge
+from boundless_skies.cloud.domain.errors import InvalidInput, KeyReused, Refusal, TooLarge
 from boundless_skies.cloud.domain.measurements import (
+    Entry,
     Reading,
     Receipt,
     read_idempotency_key,
+    read_software,
     read_submission,
 )
-from boundless_skies.cloud.domain.nodes import Node
+from boundless_skies.cloud.domain.nodes import Caller
 from boundless_skies.cloud.domain.reading import json_object, shown
 from boundless_skies.cloud.domain.times import Clock
+from boundless_skies.cloud.services.group_commit import GroupCommit
+from boundless_skies.cloud.services.target_names import TargetNames
 from boundless_skies.cloud.storage import measurements
 from boundless_skies.cloud.storage.database import Database
 from boundless_skies.wire.limits import BATCH_MAX_ITEMS
+
+GROUP_MAX = 500
+WAITING_MAX = 4_096
+
+Outcome = Receipt | KeyReused
 
 
 class MeasurementService:
@@ -27,15 +37,23 @@ class MeasurementService:
     ----------
     database : Database
         Where measurements are kept.
+    names : TargetNames
+        Knows under which name a target is kept.
     clock : Clock
         The present instant.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, names: TargetNames, clock: Clock) -> None:
         self._database = database
+        self._names = names
         self._clock = clock
+        self.group: GroupCommit[Entry, Outcome] = GroupCommit(
+            self._commit, most=GROUP_MAX, waiting_max=WAITING_MAX
+        )
 
-    async def submit(self, node: Node, body: Any, idempotency_key: str | None) -> dict[str, Any]:
+    async def submit(
+        self, caller: Caller, body: Any, idempotency_key: str | None, software: str | None
+    ) -> dict[str, Any]:
         """Take one measurement; it is on disk when this returns.
 
         Whatever ``node_id`` the client wrote, the measurement belongs to the
@@ -50,18 +68,14 @@ class MeasurementService:
         """
         key = read_idempotency_key(idempotency_key)
         reading = read_submission(body)
-        receipt = await self._database.write(
-            partial(
-                measurements.add,
-                node_id=node.node_id,
-                reading=reading,
-                key=key,
-                now=self._clock(),
-            )
-        )
-        return _answer(receipt)
+        if key is not None and key == reading.key_from_content():
+            key = None
+        outcome = await self.group.submit(self._entry(caller, reading, key, software))
+        if isinstance(outcome, KeyReused):
+            raise outcome
+        return _answer(outcome)
 
-    async def submit_batch(self, node: Node, body: Any) -> dict[str, Any]:
+    async def submit_batch(self, caller: Caller, body: Any, software: str | None) -> dict[str, Any]:
         """Take up to 500 measurements; each gets its own answer, in order.
 
         Raises
@@ -77,19 +91,38 @@ class MeasurementService:
         if len(items) > BATCH_MAX_ITEMS:
             raise TooLarge(f"{len(items)} items in one batch; the limit is {BATCH_MAX_ITEMS}.")
         read = [_read_or_refuse(item) for item in items]
-        results = await self._database.write(partial(self._add_all, node=node, read=read))
-        return {"results": results}
+        entries = [
+            self._entry(caller, reading, None, software)
+            for reading in read
+            if isinstance(reading, Reading)
+        ]
+        outcomes = iter(await self._commit(entries)) if entries else iter(())
+        return {"results": [_result(reading, outcomes) for reading in read]}
+
+    def _entry(
+        self, caller: Caller, reading: Reading, key: str | None, software: str | None
+    ) -> Entry:
+        return Entry(
+            node_id=caller.node_id,
+            target_name=reading.target_name,
+            reading=reading,
+            key=key,
+            software=read_software(software),
+            received_at=self._clock(),
+        )
+
+    async def _commit(self, entries: Sequence[Entry]) -> list[Outcome]:
+        generation = self._names.generation
+        outcomes, kept = await self._database.write(partial(self._add_all, entries=entries))
+        self._names.remember(kept, generation)
+        return outcomes
 
     def _add_all(
-        self, connection: Connection, *, node: Node, read: list[Reading | Refusal]
-    ) -> list[dict[str, Any]]:
-        now = self._clock()
-        return [
-            {"ok": False, "error": str(entry)}
-            if isinstance(entry, Refusal)
-            else _answer(measurements.add(connection, node.node_id, entry, None, now))
-            for entry in read
-        ]
+        self, connection: Connection, *, entries: Sequence[Entry]
+    ) -> tuple[list[Outcome], dict[str, str]]:
+        kept = self._names.ensure(connection, [entry.reading.target_name for entry in entries])
+        named = [entry.under(kept[entry.reading.target_name]) for entry in entries]
+        return measurements.add_all(connection, named), kept
 
 
 def _read_or_refuse(item: Any) -> Reading | Refusal:
@@ -97,6 +130,13 @@ def _read_or_refuse(item: Any) -> Reading | Refusal:
         return read_submission(item)
     except Refusal as refusal:
         return refusal
+
+
+def _result(reading: Reading | Refusal, outcomes: Any) -> dict[str, Any]:
+    outcome = reading if isinstance(reading, Refusal) else next(outcomes)
+    if isinstance(outcome, Refusal):
+        return {"ok": False, "error": str(outcome)}
+    return _answer(outcome)
 
 
 def _answer(receipt: Receipt) -> dict[str, Any]:

@@ -7,27 +7,28 @@ from functools import partial
 from sqlalchemy import Connection
 
 from boundless_skies.cloud.domain.errors import InvalidInput
-from boundless_skies.cloud.domain.measurements import (
-    Arrival,
-    Point,
-    TargetSummary,
-    read_target_name,
-)
-from boundless_skies.cloud.domain.nodes import Node, public_coordinate
+from boundless_skies.cloud.domain.measurements import Arrival, Point, TargetSummary
+from boundless_skies.cloud.domain.nodes import ONLINE_WITHIN, Node, public_coordinate
 from boundless_skies.cloud.domain.plans import PublishedPlan
 from boundless_skies.cloud.domain.times import Clock, julian_date
-from boundless_skies.cloud.storage import images, measurements, nodes, plans, settings
+from boundless_skies.cloud.services.beats import BeatBook
+from boundless_skies.cloud.services.target_names import resolve_or_same
+from boundless_skies.cloud.storage import images, measurements, nodes, plans, settings, targets
 from boundless_skies.cloud.storage.database import Database
+from boundless_skies.cloud.storage.targets import Target
 
 RECENT_WINDOW = timedelta(hours=24)
 RECENT_MEASUREMENTS = 8
+NODES_SHOWN_MAX = 1_000
+"""How many nodes one page or answer holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublicNode:
-    """A node as the public sees it: coordinates to 0.1°, no owner."""
+    """A node as the public sees it: coordinates to 0.1°, an owner only by their own wish."""
 
     node_id: str
+    owner_name: str | None
     latitude: float
     longitude: float
     telescope_model: str
@@ -48,24 +49,13 @@ class NetworkView:
 
     now: datetime
     nodes: list[PublicNode]
+    nodes_in_all: int
+    online: int
     targets: list[TargetSummary]
     recent: list[Arrival]
+    measurements: int
+    measurements_24h: int
     images: int
-
-    @property
-    def online(self) -> int:
-        """How many nodes are online."""
-        return sum(node.online for node in self.nodes)
-
-    @property
-    def measurements(self) -> int:
-        """How many measurements came in, in all."""
-        return sum(node.measurements for node in self.nodes)
-
-    @property
-    def measurements_24h(self) -> int:
-        """How many measurements came in within the last 24 hours."""
-        return sum(node.measurements_24h for node in self.nodes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +64,7 @@ class LightCurve:
 
     target: str
     points: list[Point]
+    known: Target
 
 
 class NetworkService:
@@ -83,12 +74,15 @@ class NetworkService:
     ----------
     database : Database
         Where everything is kept.
+    beats : BeatBook
+        Where beats are taken.
     clock : Clock
         The present instant.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, beats: BeatBook, clock: Clock) -> None:
         self._database = database
+        self._beats = beats
         self._clock = clock
 
     async def check(self) -> None:
@@ -101,23 +95,28 @@ class NetworkService:
         """
         await self._database.read(partial(settings.get, name="schema_version"))
 
-    async def overview(self) -> NetworkView:
+    async def overview(self, after: str | None = None) -> NetworkView:
         """Return the network at this instant."""
-        return await self._database.read(self._overview)
+        await self._beats.flush()
+        return await self._database.read(partial(self._overview, after=after))
 
     async def list_targets(self) -> list[TargetSummary]:
         """Return a summary of every target."""
         return await self._database.read(measurements.summarise_targets)
 
-    async def light_curve(self, name: str, days: float | None = None) -> LightCurve:
+    async def light_curve(
+        self, name: str, days: float | None = None, *, with_rejected: bool = False
+    ) -> LightCurve:
         """Return a target's light curve; empty where nothing is held about it.
 
         Parameters
         ----------
         name : str
-            The target's name.
+            Any name of the target.
         days : float, optional
             Only the points of so many days up to now.
+        with_rejected : bool
+            Also the points that an operator has rejected.
 
         Raises
         ------
@@ -127,19 +126,20 @@ class NetworkService:
         if days is not None and not days > 0:  # NaN, too
             raise InvalidInput(f"days is {days:g}; it must be above 0.")
         since = None if days is None else julian_date(self._clock()) - days
-        target = read_target_name(name)
-        query = partial(measurements.light_curve, target_name=target, since_bjd=since)
-        return LightCurve(target=target, points=await self._database.read(query))
+        return await self._database.read(
+            partial(_read_curve, name=name, since_bjd=since, with_rejected=with_rejected)
+        )
 
     def now(self) -> datetime:
         """Return the present instant."""
         return self._clock()
 
-    def _overview(self, connection: Connection) -> NetworkView:
+    def _overview(self, connection: Connection, *, after: str | None) -> NetworkView:
         now = self._clock()
-        current = plans.list_current(connection)
+        shown = nodes.list_some(connection, after=after, limit=NODES_SHOWN_MAX)
+        current = plans.list_current(connection, [node.node_id for node in shown])
         counts = measurements.count_by_node(connection)
-        recent = measurements.count_by_node(connection, now - RECENT_WINDOW)
+        recent = measurements.count_since(connection, now - RECENT_WINDOW)
         return NetworkView(
             now=now,
             nodes=[
@@ -150,12 +150,25 @@ class NetworkService:
                     counts.get(node.node_id, 0),
                     recent.get(node.node_id, 0),
                 )
-                for node in nodes.list_all(connection)
+                for node in shown
             ],
+            nodes_in_all=nodes.count(connection),
+            online=nodes.count(connection, now - ONLINE_WITHIN),
             targets=measurements.summarise_targets(connection),
             recent=measurements.list_recent(connection, RECENT_MEASUREMENTS),
+            measurements=sum(counts.values()),
+            measurements_24h=sum(recent.values()),
             images=images.count(connection),
         )
+
+
+def _read_curve(
+    connection: Connection, *, name: str, since_bjd: float | None, with_rejected: bool
+) -> LightCurve:
+    target = resolve_or_same(connection, name)
+    points = measurements.light_curve(connection, target, since_bjd, with_rejected=with_rejected)
+    known = targets.find(connection, target) or Target(name=target)
+    return LightCurve(target=target, points=points, known=known)
 
 
 def _to_public(
@@ -163,6 +176,7 @@ def _to_public(
 ) -> PublicNode:
     return PublicNode(
         node_id=node.node_id,
+        owner_name=node.profile.owner_name if node.profile.owner_public else None,
         latitude=public_coordinate(node.profile.latitude),
         longitude=public_coordinate(node.profile.longitude),
         telescope_model=node.profile.telescope_model,

@@ -5,10 +5,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from boundless_skies.cloud.domain.errors import InvalidCredentials, Unavailable, UnknownObject
+from boundless_skies.cloud.domain.errors import Unavailable, UnknownObject
 from boundless_skies.cloud.domain.features import FEATURES
-from boundless_skies.cloud.domain.keys import key_hash, key_matches, new_key
+from boundless_skies.cloud.domain.keys import key_hash, new_key
 from boundless_skies.cloud.domain.nodes import (
+    Caller,
     Node,
     Profile,
     fresh_node_id,
@@ -18,27 +19,29 @@ from boundless_skies.cloud.domain.nodes import (
 )
 from boundless_skies.cloud.domain.reading import json_object
 from boundless_skies.cloud.domain.times import Clock, iso
+from boundless_skies.cloud.services.beats import BeatBook
 from boundless_skies.cloud.storage import nodes
 from boundless_skies.cloud.storage.database import Database
 
 FRESH_ID_TRIES = 20
-NO_NODE_HASH = key_hash("")
-"""Compared against where there is no such node, so that both answers take as long."""
 
 
 class NodeService:
-    """Registers nodes, checks their keys, takes their beats.
+    """Registers nodes and takes their beats.
 
     Parameters
     ----------
     database : Database
         Where nodes are kept.
+    beats : BeatBook
+        Where beats are taken.
     clock : Clock
         The present instant.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, beats: BeatBook, clock: Clock) -> None:
         self._database = database
+        self._beats = beats
         self._clock = clock
 
     async def register(self, body: Any) -> dict[str, Any]:
@@ -60,23 +63,7 @@ class NodeService:
         )
         return {"node_id": node_id, "api_key": api_key, "features": FEATURES}
 
-    async def authenticate(self, node_id: str | None, api_key: str | None) -> Node:
-        """Return the node that these credentials belong to.
-
-        Raises
-        ------
-        InvalidCredentials
-            If they belong to none.
-        """
-        if not node_id or not api_key:
-            raise InvalidCredentials("invalid node credentials")
-        found = await self._database.read(partial(nodes.find, node_id=node_id))
-        matches = key_matches(api_key, found.key_hash if found else NO_NODE_HASH)
-        if found is None or not matches:
-            raise InvalidCredentials("invalid node credentials")
-        return found.node
-
-    async def beat(self, node: Node, body: Any) -> dict[str, Any]:
+    async def beat(self, caller: Caller, body: Any) -> dict[str, Any]:
         """Take a heartbeat.
 
         Raises
@@ -84,12 +71,9 @@ class NodeService:
         InvalidInput
             If it is no JSON object.
         """
-        beat = read_beat(json_object(body, "The heartbeat"))
-        now = self._clock()
-        await self._database.write(
-            partial(nodes.record_beat, node_id=node.node_id, beat=beat, now=now)
-        )
-        return {"ok": True, "server_time": iso(now), "features": FEATURES}
+        taken = self._beats.take(caller.node_id, read_beat(json_object(body, "The heartbeat")))
+        reply = {"ok": True, "server_time": iso(taken.at), "features": FEATURES}
+        return reply | {"rotate_key": True} if caller.rotation_asked else reply
 
     async def find(self, node_id: str) -> Node:
         """Return a node by name.
@@ -99,19 +83,22 @@ class NodeService:
         UnknownObject
             If there is none, with the nearest thing to do.
         """
+        await self._beats.flush()
         found = await self._database.read(partial(nodes.find, node_id=node_id))
         if found is None:
             raise UnknownObject(
                 f"There is no node {node_id!r}. `boundless cloud nodes` lists those that there are."
             )
-        return found.node
+        return found
 
-    def describe(self, node: Node) -> dict[str, Any]:
+    async def describe(self, caller: Caller) -> dict[str, Any]:
         """Return a node's own entry, exact and without its key."""
+        node = await self.find(caller.node_id)
         profile = node.profile
         return {
             "node_id": node.node_id,
             "owner_name": profile.owner_name,
+            "owner_public": profile.owner_public,
             "latitude": profile.latitude,
             "longitude": profile.longitude,
             "elevation": profile.elevation,

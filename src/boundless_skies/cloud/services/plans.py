@@ -1,6 +1,7 @@
 """Publishing plans, handing them out, and hearing what became of them."""
 
 from dataclasses import asdict
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -8,12 +9,15 @@ from sqlalchemy import Connection
 
 from boundless_skies.cloud.domain.errors import InvalidInput, UnknownObject
 from boundless_skies.cloud.domain.events import Event, read_events
-from boundless_skies.cloud.domain.nodes import Node
+from boundless_skies.cloud.domain.nodes import Caller, Node
+from boundless_skies.cloud.domain.operators import Operator
 from boundless_skies.cloud.domain.plans import PublishedPlan, read_plan
 from boundless_skies.cloud.domain.reading import json_object, shown
 from boundless_skies.cloud.domain.times import Clock
-from boundless_skies.cloud.storage import events, plans
+from boundless_skies.cloud.storage import audit, events, plans, targets
 from boundless_skies.cloud.storage.database import Database
+
+DEGREES_PER_HOUR = 15.0
 
 
 class PlanService:
@@ -31,7 +35,7 @@ class PlanService:
         self._database = database
         self._clock = clock
 
-    async def publish(self, node: Node, document: Any) -> PublishedPlan:
+    async def publish(self, operator: Operator, node: Node, document: Any) -> PublishedPlan:
         """Make a plan a node's current one.
 
         Raises
@@ -46,17 +50,21 @@ class PlanService:
             utc_offset_hours=node.profile.utc_offset_hours,
             now=self._clock(),
         )
-        await self._database.write(partial(self._put, plan=plan))
+        await self._database.write(partial(self._put, operator=operator, plan=plan))
         return plan
 
-    async def current(self, node: Node) -> dict[str, Any]:
+    async def current_id(self, caller: Caller) -> str | None:
+        """Return the ``plan_id`` of a node's current plan; a plan never changes under its id."""
+        return await self._database.read(partial(plans.find_current_id, node_id=caller.node_id))
+
+    async def current(self, caller: Caller) -> dict[str, Any]:
         """Return a node's current plan as the wire has it."""
-        plan = await self._database.read(partial(plans.find_current, node_id=node.node_id))
+        plan = await self._database.read(partial(plans.find_current, node_id=caller.node_id))
         if plan is None:
             return {"plan": None, "message": "No plan has been published for this node yet."}
         return {"plan": plan.to_wire()}
 
-    async def record_events(self, node: Node, plan_id: str, body: Any) -> dict[str, Any]:
+    async def record_events(self, caller: Caller, plan_id: str, body: Any) -> dict[str, Any]:
         """Keep what became of a plan and its items.
 
         Raises
@@ -68,15 +76,18 @@ class PlanService:
         """
         new = read_events(json_object(body, "The body"))
         await self._database.write(
-            partial(self._add_events, node_id=node.node_id, plan_id=plan_id, new=new)
+            partial(self._add_events, node_id=caller.node_id, plan_id=plan_id, new=new)
         )
         return {"ok": True}
 
-    def _put(self, connection: Connection, *, plan: PublishedPlan) -> None:
+    def _put(self, connection: Connection, *, operator: Operator, plan: PublishedPlan) -> None:
         now = self._clock()
+        detail = {"node_id": plan.node_id, "night": plan.night, "items": len(plan.items)}
+        audit.add(connection, operator, "plan.publish", plan.plan_id, detail, now)
         held = plans.find(connection, plan.plan_id)
         if held is None:
             plans.add(connection, plan, now)
+            _place_targets(connection, plan, now)
         elif asdict(held) | {"generated_at": None} == asdict(plan) | {"generated_at": None}:
             plans.make_current(connection, plan.plan_id, now)
         else:
@@ -92,3 +103,11 @@ class PlanService:
         if plan is None or plan.node_id != node_id:
             raise UnknownObject(f"This node was never given a plan {shown(plan_id)}.")
         events.add_all(connection, node_id, plan_id, new, self._clock())
+
+
+def _place_targets(connection: Connection, plan: PublishedPlan, now: datetime) -> None:
+    """Learn from a plan where its targets stand."""
+    kept = targets.ensure(connection, [item["target"] for item in plan.items], now)
+    for item in plan.items:
+        ra_deg = item["ra"] * DEGREES_PER_HOUR
+        targets.place(connection, kept[item["target"]], ra_deg, item["dec"])

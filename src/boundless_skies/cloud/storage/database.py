@@ -1,67 +1,59 @@
-"""The database: many readers, one writer.
+"""A database as services see it: jobs that read, jobs that write, and news of changes.
 
-SQLite lets one connection write at a time; a single writer thread turns the
-fight for its lock into a queue. A job is a function of a connection; it runs in
-a transaction of its own, and ``write`` returns only after the commit is on disk
-(WAL with ``synchronous=FULL``), so whatever is answered to a node survives both
-a kill and a loss of power. Several jobs could share one commit without any
-change for the callers.
+A job is a function of a connection. It is the same on SQLite and PostgreSQL:
+one set of queries, whichever database runs them.
 """
 
-import asyncio
 import logging
-import queue
-import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+import msgspec
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from boundless_skies.cloud.domain.errors import CloudError, Unavailable
-from boundless_skies.cloud.schema.tables import SCHEMA_VERSION, metadata, settings
 
 T = TypeVar("T")
 Job = Callable[[Connection], T]
 
-READERS = 4
-WAITING_WRITES_MAX = 4_096
-BUSY_TIMEOUT_MS = 10_000
 RETRY_AFTER_S = 10
 CONFLICT_TRIES = 4
+LOOK_AGAIN_S = 5.0
+"""How long a change can go unheard of where its signal was lost."""
 
 logger = logging.getLogger(__name__)
 
 
 class UnusableDatabase(CloudError):  # noqa: N818 - named after what happened
-    """The database cannot be opened, or belongs to a newer cloud."""
+    """The database cannot be opened, or its tables are not those of this cloud."""
 
 
-@dataclass
-class _Task:
-    job: Job[Any]
-    done: Future[Any]
+class Database(ABC):
+    """Runs jobs against a database, off the event loop."""
 
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect.
 
-class Database:
-    """Runs jobs against the database, off the event loop.
+        Raises
+        ------
+        UnusableDatabase
+            If that fails, with what to do.
+        """
 
-    Parameters
-    ----------
-    url : str
-        An SQLAlchemy URL.
-    """
+    @abstractmethod
+    async def migrate(self) -> list[str]:
+        """Bring the tables up to date; return the steps that were made.
 
-    def __init__(self, url: str) -> None:
-        self._engine = _open_engine(url)
-        self._tasks: queue.Queue[_Task | None] = queue.Queue(WAITING_WRITES_MAX)
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="cloud-reader")
-        self._writer = threading.Thread(target=self._write_all, name="cloud-writer", daemon=True)
-        self._writer.start()
+        Raises
+        ------
+        UnusableDatabase
+            If the database cannot be reached, or its tables are of a newer cloud.
+        """
 
+    @abstractmethod
     async def read(self, job: Job[T]) -> T:
         """Run a job that only reads; it sees one consistent state.
 
@@ -70,11 +62,10 @@ class Database:
         Unavailable
             If the database does not answer.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self._read_one, job)
 
+    @abstractmethod
     async def write(self, job: Job[T]) -> T:
-        """Run a job in a transaction; its result is returned once the commit is on disk.
+        """Run a job in a transaction; its result is returned once the commit is durable.
 
         A job that meets a row written in the meantime (a unique constraint) is
         run again from its start.
@@ -82,120 +73,61 @@ class Database:
         Raises
         ------
         Unavailable
-            If too many jobs are waiting, or the disk is full or fails.
+            If too many jobs are waiting, or the database is full or fails.
         """
-        task = _Task(job, Future())
-        try:
-            self._tasks.put_nowait(task)
-        except queue.Full:
-            raise Unavailable(
-                f"{WAITING_WRITES_MAX} writes are waiting already; try again later.", RETRY_AFTER_S
-            ) from None
-        result: T = await asyncio.wrap_future(task.done)
-        return result
 
-    def close(self) -> None:
+    @abstractmethod
+    async def watch(self, on_change: Callable[[str], None]) -> None:
+        """Call back with the topic of each change that a process made known, until cancelled.
+
+        Parameters
+        ----------
+        on_change : callable
+            Called on the event loop.
+        """
+
+    @abstractmethod
+    def look_now(self) -> None:
+        """Let `watch` look at once: this process has just made a change known."""
+
+    @abstractmethod
+    async def close(self) -> None:
         """Finish what was handed in, then close every connection."""
-        self._tasks.put(None)
-        self._writer.join()
-        self._readers.shutdown()
-        self._engine.dispose()
-
-    def _read_one(self, job: Job[T]) -> T:
-        try:
-            with self._engine.begin() as connection:
-                return job(connection)
-        except OperationalError as error:
-            raise _unavailable(error) from error
-
-    def _write_all(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            if not task.done.set_running_or_notify_cancel():
-                continue
-            try:
-                result = self._write_one(task.job)
-            except BaseException as error:  # noqa: BLE001 - belongs to whoever waits for the job
-                task.done.set_exception(error)
-            else:
-                task.done.set_result(result)
-
-    def _write_one(self, job: Job[T]) -> T:
-        for _ in range(CONFLICT_TRIES - 1):
-            try:
-                return self._commit(job)
-            except IntegrityError:
-                continue
-        return self._commit(job)
-
-    def _commit(self, job: Job[T]) -> T:
-        try:
-            with _begin_writing(self._engine) as connection:
-                return job(connection)
-        except OperationalError as error:
-            raise _unavailable(error) from error
 
 
-def _open_engine(url: str) -> Engine:
-    try:
-        engine = create_engine(url, pool_size=READERS + 1, max_overflow=2)
-    except ModuleNotFoundError as error:
-        raise UnusableDatabase(
-            f"The database's driver {error.name!r} is missing. Install it, for PostgreSQL with: "
-            'pip install "psycopg[binary]", and write the URL as postgresql+psycopg://…'
-        ) from None
-    if engine.dialect.name == "sqlite":
-        _tune_sqlite(engine)
-    try:
-        _prepare_tables(engine)
-    except DBAPIError as error:
-        engine.dispose()
-        raise UnusableDatabase(f"The database cannot be opened: {error.orig}.") from None
-    return engine
+class JsonText(str):
+    """JSON that is ready to be stored as it is."""
+
+    __slots__ = ()
 
 
-def _tune_sqlite(engine: Engine) -> None:
-    """Set the pragmas, and begin transactions ourselves: the driver begins them too late."""
-
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Connection) -> None:
-        # A writer takes its lock at once: one that reads first may not wait for it later.
-        writes = connection.get_execution_options().get("boundless_writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def to_json(value: Any) -> str:
+    """Return a value as JSON for a column."""
+    return value if isinstance(value, JsonText) else msgspec.json.encode(value).decode()
 
 
-def _prepare_tables(engine: Engine) -> None:
-    with _begin_writing(engine) as connection:
-        metadata.create_all(connection)
-        version = connection.scalar(
-            select(settings.c.value).where(settings.c.name == "schema_version")
-        )
-        if version is None:
-            row = {"name": "schema_version", "value": str(SCHEMA_VERSION)}
-            connection.execute(insert(settings).values(row))
-        elif int(version) > SCHEMA_VERSION:
-            raise UnusableDatabase(
-                f"The database has schema version {version}; this cloud knows "
-                f"{SCHEMA_VERSION}. Start the newer version that wrote it."
-            )
+ENGINE_OPTIONS: dict[str, Any] = {
+    "json_serializer": to_json,
+    "json_deserializer": msgspec.json.decode,
+}
 
 
-def _begin_writing(engine: Engine) -> AbstractContextManager[Connection]:
-    return engine.execution_options(boundless_writes=True).begin()
-
-
-def _unavailable(error: OperationalError) -> Unavailable:
+def unavailable(error: DBAPIError) -> Unavailable:
+    """Return what a caller is told of a database that fails; the log has the details."""
     logger.error("database: %s", error.orig)
     return Unavailable("The database cannot take this now; try again later.", RETRY_AFTER_S)
+
+
+def is_conflict(error: DBAPIError) -> bool:
+    """Tell whether a job met another one's row, and is right to be run again."""
+    if isinstance(error, IntegrityError):
+        return True
+    # Serialisation failure and deadlock.
+    return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
+
+
+def heard_changes(known: dict[str, int], seen: dict[str, int]) -> list[str]:
+    """Return the topics that have a new version, and remember the versions."""
+    changed = [topic for topic, version in seen.items() if known.get(topic) != version]
+    known.update(seen)
+    return changed

@@ -1,147 +1,139 @@
-"""Image files below the data folder, and the queries about them.
+"""Queries about images: which node sent which file, and when."""
 
-A file's name is made here; what a client calls it is kept in the database and
-touches no path. A file appears under its name only once it is whole and on disk.
-"""
-
-import hashlib
-import os
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from boundless_skies.cloud.schema.tables import images
-from boundless_skies.cloud.storage.folder import FILE_MODE, FOLDER_MODE, sync_directory
 
-PARTIAL_SUFFIX = ".part"
+_c = images.c
+
 KNOWN_ENDINGS = (".fits", ".fit", ".fts", ".fits.fz", ".fit.fz", ".fits.gz", ".fit.gz")
 UNKNOWN_ENDING = ".image"
 
 
-def known_ending(original_name: str) -> str:
-    """Return which of the known endings a name has; ``.image`` for any other."""
-    name = original_name.lower()
-    return next((ending for ending in KNOWN_ENDINGS if name.endswith(ending)), UNKNOWN_ENDING)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StoredImage:
-    """An image as it is kept."""
+    """An image as a node sent it; ``sentence`` says what its thumbnail shows."""
 
+    node_id: str
+    sha256: str
     stored_name: str
     original_name: str
     size_bytes: int
-    sha256: str
+    received_at: datetime
+    sentence: str | None = None
+    expired_at: datetime | None = None
 
 
-class ImageFile:
-    """An image on its way to disk; unless it is kept, leaving the context takes it away.
-
-    Parameters
-    ----------
-    folder : Path
-        Where images are kept.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.stored_name = secrets.token_hex(16)
-        self.size_bytes = 0
-        self._folder = folder
-        self._partial = folder / (self.stored_name + PARTIAL_SUFFIX)
-        self._digest = hashlib.sha256()
-        descriptor = os.open(self._partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE)
-        self._file = os.fdopen(descriptor, "wb")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()
-        self._partial.unlink(missing_ok=True)
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 (hex) of what was written so far."""
-        return self._digest.hexdigest()
-
-    def write(self, data: bytes) -> None:
-        """Append bytes."""
-        self._digest.update(data)
-        self._file.write(data)
-        self.size_bytes += len(data)
-
-    def keep(self, original_name: str) -> None:
-        """Make the file whole, durable, and visible under its name.
-
-        Of the sender's name only a known ending is taken over.
-        """
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self.stored_name += known_ending(original_name)
-        self._partial.rename(self._folder / self.stored_name)
-        sync_directory(self._folder)
-
-    def discard(self) -> None:
-        """Take a kept file away again: the same image was stored in the meantime."""
-        (self._folder / self.stored_name).unlink(missing_ok=True)
+def stored_name(sha256: str, original_name: str) -> str:
+    """Return the name that is told of an image; of the sender's, only a known ending remains."""
+    name = original_name.lower()
+    ending = next((known for known in KNOWN_ENDINGS if name.endswith(known)), UNKNOWN_ENDING)
+    return sha256 + ending
 
 
-class ImageFolder:
-    """The folder of images.
-
-    Parameters
-    ----------
-    folder : Path
-        Made where it is missing.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
-
-    def clear_partial(self) -> None:
-        """Take away what a killed cloud left half-written; for the start of a server only."""
-        for partial in self._folder.glob(f"*{PARTIAL_SUFFIX}"):
-            partial.unlink(missing_ok=True)
-
-    def receive(self) -> ImageFile:
-        """Return a new file to write into."""
-        return ImageFile(self._folder)
+def find(connection: Connection, node_id: str, sha256: str) -> StoredImage | None:
+    """Return an image that a node has sent before."""
+    query = select(images).where(_c.node_id == node_id, _c.sha256 == sha256)
+    return _to_image(connection.execute(query).mappings().first())
 
 
-def find(connection: Connection, node_id: str, sha256: str) -> str | None:
-    """Return the stored name of an image that a node has sent before."""
-    query = select(images.c.stored_name).where(
-        images.c.node_id == node_id, images.c.sha256 == sha256
+def find_any(connection: Connection, sha256: str) -> StoredImage | None:
+    """Return an image by its content, whoever sent it; rather one that is still kept."""
+    query = select(images).where(_c.sha256 == sha256).order_by(_c.expired_at.is_not(None), _c.id)
+    return _to_image(connection.execute(query.limit(1)).mappings().first())
+
+
+def find_by_name(connection: Connection, node_id: str, original_name: str) -> StoredImage | None:
+    """Return the newest image that a node sent under a name of its own."""
+    query = (
+        select(images)
+        .where(_c.node_id == node_id, _c.original_name == original_name)
+        .order_by(_c.id.desc())
+        .limit(1)
     )
-    name: str | None = connection.scalar(query)
-    return name
+    return _to_image(connection.execute(query).mappings().first())
 
 
-def add(connection: Connection, node_id: str, image: StoredImage, now: datetime) -> None:
-    """Add an image whose file is on disk."""
+def add(connection: Connection, image: StoredImage) -> None:
+    """Add an image whose file is kept."""
     connection.execute(
         insert(images).values(
-            node_id=node_id,
+            node_id=image.node_id,
             stored_name=image.stored_name,
             original_name=image.original_name,
             size_bytes=image.size_bytes,
             sha256=image.sha256,
-            received_at=now,
+            received_at=image.received_at,
         )
+    )
+
+
+def bring_back(connection: Connection, node_id: str, sha256: str, now: datetime) -> None:
+    """Keep an image anew that was sent again after it had expired."""
+    connection.execute(
+        update(images)
+        .where(_c.node_id == node_id, _c.sha256 == sha256)
+        .values(expired_at=None, received_at=now)
+    )
+
+
+def describe(connection: Connection, sha256: str, sentence: str) -> None:
+    """Keep what an image's thumbnail shows."""
+    connection.execute(update(images).where(_c.sha256 == sha256).values(sentence=sentence))
+
+
+def list_due(connection: Connection, before: datetime, limit: int) -> list[StoredImage]:
+    """Return images that came before an instant and are still kept, the oldest first."""
+    query = (
+        select(images)
+        .where(_c.received_at < before, _c.expired_at.is_(None))
+        .order_by(_c.received_at)
+        .limit(limit)
+    )
+    return [image for row in connection.execute(query).mappings() if (image := _to_image(row))]
+
+
+def expire(connection: Connection, image: StoredImage, now: datetime) -> bool:
+    """Mark an image as no longer kept; tells whether nobody else's row needs its file."""
+    connection.execute(
+        update(images)
+        .where(_c.node_id == image.node_id, _c.sha256 == image.sha256, _c.expired_at.is_(None))
+        .values(expired_at=now)
+    )
+    return not is_needed(connection, image.sha256)
+
+
+def is_needed(connection: Connection, sha256: str) -> bool:
+    """Tell whether any node's image that is still kept has this content."""
+    query = select(_c.id).where(_c.sha256 == sha256, _c.expired_at.is_(None)).limit(1)
+    return connection.scalar(query) is not None
+
+
+def list_old_names(connection: Connection) -> list[StoredImage]:
+    """Return the images that the first form kept under names that are not their content's."""
+    query = select(images).where(func.substr(_c.stored_name, 1, 64) != _c.sha256)
+    return [image for row in connection.execute(query).mappings() if (image := _to_image(row))]
+
+
+def rename(connection: Connection, image: StoredImage, name: str) -> None:
+    """Give an image the name of its content."""
+    connection.execute(
+        update(images)
+        .where(_c.node_id == image.node_id, _c.sha256 == image.sha256)
+        .values(stored_name=name)
     )
 
 
 def count(connection: Connection) -> int:
     """Return how many images are kept."""
-    return connection.scalar(select(func.count()).select_from(images)) or 0
+    query = select(func.count()).select_from(images).where(_c.expired_at.is_(None))
+    return connection.scalar(query) or 0
+
+
+def _to_image(row: RowMapping | None) -> StoredImage | None:
+    if row is None:
+        return None
+    return StoredImage(**{name: value for name, value in row.items() if name != "id"})

@@ -1,5 +1,6 @@
 """Queries about interrupts and their acknowledgements."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -7,6 +8,9 @@ from sqlalchemy import Connection, Row, insert, select
 
 from boundless_skies.cloud.domain.interrupts import NewInterrupt, StandingInterrupt
 from boundless_skies.cloud.schema.tables import interrupt_acks, interrupts
+from boundless_skies.cloud.storage.upserting import insert_or
+
+_a = interrupt_acks.c
 
 
 def add(connection: Connection, new: NewInterrupt, now: datetime) -> int:
@@ -39,18 +43,29 @@ def list_standing(connection: Connection, now: datetime) -> list[StandingInterru
     return [_to_interrupt(row) for row in connection.execute(query)]
 
 
-def list_acked(connection: Connection, node_id: str) -> set[int]:
-    """Return the numbers of the interrupts that a node has acknowledged."""
-    query = select(interrupt_acks.c.interrupt_id).where(interrupt_acks.c.node_id == node_id)
+def list_recent(connection: Connection, limit: int) -> list[StandingInterrupt]:
+    """Return the interrupts that were sent last, expired ones too, the newest first."""
+    query = select(interrupts).order_by(interrupts.c.id.desc()).limit(limit)
+    return [_to_interrupt(row) for row in connection.execute(query)]
+
+
+def list_acked(connection: Connection, node_id: str, numbers: Sequence[int]) -> set[int]:
+    """Return which of some interrupts a node has acknowledged."""
+    query = select(_a.interrupt_id).where(_a.node_id == node_id, _a.interrupt_id.in_(numbers))
     return set(connection.scalars(query))
+
+
+def list_ackers(connection: Connection, interrupt_id: int) -> dict[str, datetime]:
+    """Return which nodes have acknowledged an interrupt, and when."""
+    query = select(_a.node_id, _a.acked_at).where(_a.interrupt_id == interrupt_id)
+    return {row.node_id: row.acked_at for row in connection.execute(query)}
 
 
 def acknowledge(connection: Connection, interrupt_id: int, node_id: str, now: datetime) -> None:
     """Keep that a node has acknowledged an interrupt; a second time changes nothing."""
-    if interrupt_id not in list_acked(connection, node_id):
-        connection.execute(
-            insert(interrupt_acks).values(interrupt_id=interrupt_id, node_id=node_id, acked_at=now)
-        )
+    row = {"interrupt_id": interrupt_id, "node_id": node_id, "acked_at": now}
+    statement = insert_or(connection, interrupt_acks).values(**row)
+    connection.execute(statement.on_conflict_do_nothing())
 
 
 def _to_interrupt(row: Row[Any]) -> StandingInterrupt:

@@ -1,82 +1,174 @@
 """Queries about measurements. Nothing here deletes one."""
 
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, true, update
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    Double,
+    Row,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    insert,
+    select,
+    text,
+    true,
+    tuple_,
+    update,
+)
 
 from boundless_skies.cloud.domain.errors import KeyReused
 from boundless_skies.cloud.domain.measurements import (
     Arrival,
+    Entry,
     Point,
+    PointId,
     Reading,
     Receipt,
     TargetSummary,
 )
-from boundless_skies.cloud.schema.tables import measurements
+from boundless_skies.cloud.schema import partitions
+from boundless_skies.cloud.schema.tables import idempotency_keys, measurements, tallies
+from boundless_skies.cloud.storage.database import JsonText
+
+POINTS_MAX = 100_000
+"""How many points one light curve holds at most; the newest are kept."""
+
+_c = measurements.c
+_POINT_ID = (_c.target_name, _c.bjd_tdb, _c.filter, _c.node_id)
+_POINT = (
+    _c.id,
+    _c.bjd_tdb,
+    _c.magnitude,
+    _c.uncertainty,
+    _c.filter,
+    _c.node_id,
+    _c.quality_flag,
+    _c.airmass,
+    _c.snr,
+    _c.revision,
+    _c.validation,
+    _c.review,
+)
+_INSERT = insert(measurements)
+_DEMOTE = (
+    update(measurements)
+    .where(
+        _c.target_name == bindparam("of_target"),
+        _c.bjd_tdb == bindparam("of_bjd"),
+        _c.filter == bindparam("of_filter"),
+        _c.node_id == bindparam("of_node"),
+        _c.id != bindparam("but_id"),
+        _c.is_newest == true(),
+    )
+    .values(is_newest=False)
+)
+
+Held = dict[PointId, dict[str, tuple[int, int]]]
+"""For each point, the number and revision of each content that is held of it."""
 
 
-def add(
-    connection: Connection, node_id: str, reading: Reading, key: str | None, now: datetime
-) -> Receipt:
-    """Add a measurement, unless it is here already.
+def add_all(connection: Connection, entries: Sequence[Entry]) -> list[Receipt | KeyReused]:
+    """Add measurements, each unless it is here already; what became of each, in order.
 
     The same content from the same node is the same measurement. Other values
     for the same node, target, time and filter are a new revision; the older
     ones stay.
-
-    Raises
-    ------
-    KeyReused
-        If the idempotency key came before, with another content.
     """
-    held = _find_held(connection, node_id, reading, key)
-    if held is not None:
-        return Receipt(held, duplicate=True)
-    revision = _supersede(connection, node_id, reading)
-    row = connection.execute(
-        insert(measurements).values(
-            node_id=node_id,
-            idempotency_key=key,
-            received_at=now,
-            revision=revision,
-            is_newest=True,
-            **_columns(reading),
+    _ensure_months(connection, (entry.reading.bjd for entry in entries))
+    held = _find_held(connection, {entry.point_id for entry in entries})
+    keys = _find_keys(connection, [entry for entry in entries if entry.key is not None])
+    numbers = iter(_reserve_numbers(connection, len(entries)))
+    rows: dict[int, dict[str, Any]] = {}
+    receipts = [_place(entry, held, keys, numbers, rows) for entry in entries]
+    if rows:
+        connection.execute(_INSERT, list(rows.values()))
+        _demote_older(connection, list(rows.values()))
+    _keep_keys(connection, entries, receipts)
+    return receipts
+
+
+def _place(
+    entry: Entry,
+    held: Held,
+    keys: dict[tuple[str, str], str],
+    numbers: Iterator[int],
+    rows: dict[int, dict[str, Any]],
+) -> Receipt | KeyReused:
+    """Decide on one entry, with what is held and what came before it in the same group."""
+    known = held.setdefault(entry.point_id, {})
+    content = entry.reading.content_hash
+    used_for = keys.get((entry.node_id, entry.key)) if entry.key is not None else None
+    if used_for not in (None, content):
+        return KeyReused(
+            "This Idempotency-Key came before with another measurement. "
+            "Take the SHA-256 of the payload, or leave the header out."
         )
-    )
-    (number,) = row.inserted_primary_key or (0,)
-    return Receipt(int(number), duplicate=False)
+    if content in known:
+        return Receipt(known[content][0], duplicate=True)
+    number = next(numbers)
+    revision = 1 + max((revision for _, revision in known.values()), default=0)
+    for earlier, _ in known.values():
+        if earlier in rows:
+            rows[earlier]["is_newest"] = False
+    known[content] = (number, revision)
+    if entry.key is not None:
+        keys[entry.node_id, entry.key] = content
+    rows[number] = _to_row(entry, number, revision)
+    return Receipt(number, duplicate=False)
 
 
-def light_curve(connection: Connection, target_name: str, since_bjd: float | None) -> list[Point]:
+def light_curve(
+    connection: Connection,
+    target_name: str,
+    since_bjd: float | None,
+    *,
+    with_rejected: bool = False,
+    most: int = POINTS_MAX,
+) -> list[Point]:
     """Return the newest revisions of a target's points, by time."""
+    query = light_curve_query(target_name, since_bjd, with_rejected=with_rejected, most=most)
+    return [_to_point(row) for row in reversed(connection.execute(query).all())]
+
+
+def light_curve_query(
+    target_name: str, since_bjd: float | None, *, with_rejected: bool, most: int
+) -> Any:
+    """Return the query of a light curve, the newest points first."""
     query = (
-        select(measurements)
-        .where(measurements.c.target_name == target_name, measurements.c.is_newest == true())
-        .order_by(measurements.c.bjd_tdb, measurements.c.id)
+        select(*_POINT)
+        .where(_c.target_name == target_name, _c.is_newest == true())
+        .order_by(_c.bjd_tdb.desc(), _c.id.desc())
+        .limit(most)
     )
     if since_bjd is not None:
-        query = query.where(measurements.c.bjd_tdb >= since_bjd)
-    return [_to_point(row) for row in connection.execute(query)]
+        query = query.where(_c.bjd_tdb >= since_bjd)
+    if not with_rejected:
+        query = query.where(func.coalesce(_c.review, "") != "rejected")
+    return query
+
+
+def find(connection: Connection, number: int) -> Row[Any] | None:
+    """Return a measurement by its number, whole."""
+    return connection.execute(select(measurements).where(_c.id == number)).first()
+
+
+def list_revisions(connection: Connection, row: Row[Any]) -> list[Row[Any]]:
+    """Return every revision of the point that a measurement belongs to, the newest first."""
+    same = tuple_(*_POINT_ID) == tuple_(row.target_name, row.bjd_tdb, row.filter, row.node_id)
+    query = select(*_POINT, _c.received_at, _c.software).where(same)
+    return list(connection.execute(query.order_by(_c.revision.desc())))
 
 
 def summarise_targets(connection: Connection) -> list[TargetSummary]:
     """Return a summary of every target, the newest points first."""
-    columns = measurements.c
-    query = (
-        select(
-            columns.target_name,
-            columns.filter,
-            columns.node_id,
-            func.count().label("points"),
-            func.min(columns.bjd_tdb).label("first_bjd"),
-            func.max(columns.bjd_tdb).label("last_bjd"),
-        )
-        .where(columns.is_newest == true())
-        .group_by(columns.target_name, columns.filter, columns.node_id)
-    )
     by_target: dict[str, list[Row[Any]]] = {}
-    for row in connection.execute(query):
+    for row in connection.execute(_tallied()):
         by_target.setdefault(row.target_name, []).append(row)
     summaries = [_summarise(name, rows) for name, rows in by_target.items()]
     return sorted(summaries, key=lambda summary: (-summary.last_bjd, summary.name))
@@ -84,68 +176,168 @@ def summarise_targets(connection: Connection) -> list[TargetSummary]:
 
 def list_recent(connection: Connection, limit: int) -> list[Arrival]:
     """Return the measurements that came in last, the newest first."""
-    query = select(measurements).order_by(measurements.c.id.desc()).limit(limit)
-    return [
-        Arrival(
-            target_name=row.target_name,
-            magnitude=row.magnitude,
-            uncertainty=row.uncertainty,
-            filter=row.filter,
-            node_id=row.node_id,
-            received_at=row.received_at,
+    query = (
+        select(
+            _c.id,
+            _c.target_name,
+            _c.magnitude,
+            _c.uncertainty,
+            _c.filter,
+            _c.node_id,
+            _c.received_at,
         )
-        for row in connection.execute(query)
-    ]
+        .order_by(_c.received_at.desc(), _c.id.desc())
+        .limit(limit)
+    )
+    return [Arrival(**row) for row in connection.execute(query).mappings()]
 
 
-def count_by_node(connection: Connection, since: datetime | None = None) -> dict[str, int]:
-    """Return how many measurements each node has sent, in all or since an instant."""
-    held = func.count().label("held")
-    query = select(measurements.c.node_id, held).group_by(measurements.c.node_id)
-    if since is not None:
-        query = query.where(measurements.c.received_at >= since)
+def count_by_node(connection: Connection) -> dict[str, int]:
+    """Return how many measurements each node has sent."""
+    tallied = _tallied().subquery()
+    query = select(tallied.c.node_id, func.sum(tallied.c.arrivals).label("held")).group_by(
+        tallied.c.node_id
+    )
+    return {row.node_id: int(row.held) for row in connection.execute(query)}
+
+
+def count_since(connection: Connection, since: Any) -> dict[str, int]:
+    """Return how many measurements each node has sent since an instant."""
+    query = (
+        select(_c.node_id, func.count().label("held"))
+        .where(_c.received_at >= since)
+        .group_by(_c.node_id)
+    )
     return {row.node_id: row.held for row in connection.execute(query)}
 
 
-def _find_held(
-    connection: Connection, node_id: str, reading: Reading, key: str | None
-) -> int | None:
-    columns = measurements.c
-    same = columns.content_hash == reading.content_hash
-    if key is not None:
-        same = or_(same, columns.idempotency_key == key)
-    query = select(columns.id, columns.content_hash).where(and_(columns.node_id == node_id, same))
-    rows = connection.execute(query).all()
-    for row in rows:
-        if row.content_hash == reading.content_hash:
-            return int(row.id)
-    if rows:
-        raise KeyReused(
-            "This Idempotency-Key came before with another measurement. "
-            "Take the SHA-256 of the payload, or leave the header out."
-        )
-    return None
-
-
-def _supersede(connection: Connection, node_id: str, reading: Reading) -> int:
-    """Take the newest mark from older revisions; return the number of the new one."""
-    columns = measurements.c
-    same_point = and_(
-        columns.node_id == node_id,
-        columns.target_name == reading.target_name,
-        columns.bjd_tdb == reading.bjd,
-        columns.filter == reading.filter,
+def _tallied() -> Any:
+    """Return what is settled and what is not yet, in rows of the same form."""
+    t = tallies.c
+    settled = select(
+        t.target_name, t.node_id, t.filter, t.points, t.arrivals, t.first_bjd, t.last_bjd
     )
-    newest = connection.scalar(select(func.max(columns.revision)).where(same_point))
-    if newest is None:
-        return 1
-    connection.execute(update(measurements).where(same_point).values(is_newest=False))
-    return int(newest) + 1
+    unsettled = (
+        select(
+            _c.target_name,
+            _c.node_id,
+            _c.filter,
+            func.sum(case((_c.revision == 1, 1), else_=0)).label("points"),
+            func.count().label("arrivals"),
+            func.min(_c.bjd_tdb).label("first_bjd"),
+            func.max(_c.bjd_tdb).label("last_bjd"),
+        )
+        .where(_c.validation.is_(None))
+        .group_by(_c.target_name, _c.node_id, _c.filter)
+    )
+    return settled.union_all(unsettled)
 
 
-def _columns(reading: Reading) -> dict[str, Any]:
+def _ensure_months(connection: Connection, bjds: Iterable[float]) -> None:
+    """Make the partitions that are missing; each connection remembers those it has seen."""
+    if connection.dialect.name != "postgresql":
+        return
+    seen: set[tuple[int, int]] = connection.info.setdefault("months", set())
+    missing = {month for bjd in bjds if (month := partitions.month_of(bjd))} - seen
+    if not missing:
+        return
+    names = {partitions.partition_name(*month): month for month in missing}
+    query = text("SELECT relname FROM pg_class WHERE relname = ANY(:names)")
+    there = {names[name] for name in connection.scalars(query, {"names": list(names)})}
+    seen |= there
+    for month in sorted(missing - there):
+        connection.exec_driver_sql(partitions.create_statement(*month))
+
+
+def _find_held(connection: Connection, points: set[PointId]) -> Held:
+    wanted = list(points)
+    query = select(*_POINT_ID, _c.id, _c.revision, _c.content_hash)
+    if connection.dialect.name == "postgresql":
+        # A join, so that each point is looked for in the partition of its month only.
+        kinds = (Text, Double, Text, Text)
+        lists: list[Any] = [
+            cast(list(values), ARRAY(kind))
+            for kind, values in zip(kinds, zip(*wanted, strict=True), strict=True)
+        ]
+        sought = func.unnest(*lists).table_valued("target_name", "bjd_tdb", "filter", "node_id")
+        query = query.join(
+            sought,
+            and_(
+                _c.target_name == sought.c.target_name,
+                _c.bjd_tdb == sought.c.bjd_tdb,
+                _c.filter == sought.c.filter,
+                _c.node_id == sought.c.node_id,
+            ),
+        )
+    else:
+        query = query.where(tuple_(*_POINT_ID).in_(wanted))
+    held: Held = {}
+    for target, bjd, band, node, number, revision, content in connection.execute(query):
+        held.setdefault((target, bjd, band, node), {})[content] = (number, revision)
+    return held
+
+
+def _find_keys(connection: Connection, entries: Sequence[Entry]) -> dict[tuple[str, str], str]:
+    if not entries:
+        return {}
+    k = idempotency_keys.c
+    wanted = [(entry.node_id, entry.key) for entry in entries]
+    query = select(k.node_id, k.key, k.content_hash).where(tuple_(k.node_id, k.key).in_(wanted))
+    rows = connection.execute(query)
+    return {(row.node_id, row.key): row.content_hash for row in rows}
+
+
+def _keep_keys(
+    connection: Connection,
+    entries: Sequence[Entry],
+    receipts: Sequence[Receipt | KeyReused],
+) -> None:
+    rows = {
+        (entry.node_id, entry.key): {
+            "node_id": entry.node_id,
+            "key": entry.key,
+            "measurement_id": receipt.id,
+            "content_hash": entry.reading.content_hash,
+        }
+        for entry, receipt in zip(entries, receipts, strict=True)
+        if entry.key is not None and isinstance(receipt, Receipt) and not receipt.duplicate
+    }
+    if rows:
+        connection.execute(insert(idempotency_keys), list(rows.values()))
+
+
+def _reserve_numbers(connection: Connection, count: int) -> list[int]:
+    if connection.dialect.name == "postgresql":
+        query = text("SELECT nextval('measurement_ids') FROM generate_series(1, :count)")
+        return list(connection.scalars(query, {"count": count}))
+    # The one writer holds the lock, and no row is ever deleted.
+    highest = connection.scalar(select(func.max(_c.id))) or 0
+    return list(range(highest + 1, highest + count + 1))
+
+
+def _demote_older(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Take the newest mark from the revisions before."""
+    demoted = [
+        {
+            "of_target": row["target_name"],
+            "of_bjd": row["bjd_tdb"],
+            "of_filter": row["filter"],
+            "of_node": row["node_id"],
+            "but_id": row["id"],
+        }
+        for row in rows
+        if row["revision"] > 1 and row["is_newest"]
+    ]
+    if demoted:
+        connection.execute(_DEMOTE, demoted)
+
+
+def _to_row(entry: Entry, number: int, revision: int) -> dict[str, Any]:
+    reading: Reading = entry.reading
     return {
-        "target_name": reading.target_name,
+        "id": number,
+        "node_id": entry.node_id,
+        "target_name": entry.target_name,
         "bjd_tdb": reading.bjd,
         "magnitude": reading.magnitude,
         "uncertainty": reading.uncertainty,
@@ -158,14 +350,19 @@ def _columns(reading: Reading) -> dict[str, Any]:
         "zero_point": reading.zero_point,
         "zp_scatter": reading.zp_scatter,
         "fits_file": reading.fits_file,
-        "payload": reading.payload,
+        "revision": revision,
+        "is_newest": True,
+        "payload": JsonText(reading.payload_json),
         "conditions": reading.conditions,
         "content_hash": reading.content_hash,
+        "received_at": entry.received_at,
+        "software": entry.software,
     }
 
 
 def _to_point(row: Row[Any]) -> Point:
     return Point(
+        id=row.id,
         bjd=row.bjd_tdb,
         magnitude=row.magnitude,
         uncertainty=row.uncertainty,
@@ -175,13 +372,15 @@ def _to_point(row: Row[Any]) -> Point:
         airmass=row.airmass,
         snr=row.snr,
         revision=row.revision,
+        validation=row.validation or "single",
+        review=row.review,
     )
 
 
 def _summarise(name: str, rows: list[Row[Any]]) -> TargetSummary:
     return TargetSummary(
         name=name,
-        points=sum(row.points for row in rows),
+        points=sum(int(row.points) for row in rows),
         nodes=len({row.node_id for row in rows}),
         filters=sorted({row.filter for row in rows}),
         first_bjd=min(row.first_bjd for row in rows),

@@ -1,27 +1,52 @@
 """Queries about nodes."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from boundless_skies.cloud.domain.nodes import Beat, Node, Profile
 from boundless_skies.cloud.schema.tables import nodes
 
+_c = nodes.c
+_BEAT = (
+    update(nodes)
+    .where(_c.node_id == bindparam("of_node"))
+    .values(
+        last_beat_at=bindparam("at"),
+        conditions=bindparam("said"),
+        queued_uploads=bindparam("waiting"),
+        queue_age_s=bindparam("age_s"),
+        utc_offset_hours=func.coalesce(bindparam("offset_hours"), _c.utc_offset_hours),
+    )
+)
+
 
 @dataclass(frozen=True)
-class NodeCredentials:
-    """A node and the hash of its key."""
+class NodeKeys:
+    """Hashes of the keys that a node may call with, and what stands against it."""
 
-    node: Node
     key_hash: str
+    pending_hash: str | None
+    previous_hash: str | None
+    previous_until: datetime | None
+    rotation_asked: bool
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class TakenBeat:
+    """A beat and when it came."""
+
+    beat: Beat
+    at: datetime
 
 
 def exists(connection: Connection, node_id: str) -> bool:
     """Tell whether a ``node_id`` is taken."""
-    query = select(nodes.c.node_id).where(nodes.c.node_id == node_id)
-    return connection.scalar(query) is not None
+    return connection.scalar(select(_c.node_id).where(_c.node_id == node_id)) is not None
 
 
 def add(
@@ -40,33 +65,162 @@ def add(
             filters=profile.filters,
             utc_offset_hours=profile.utc_offset_hours,
             rig=profile.rig,
+            owner_public=profile.owner_public,
             registered_at=now,
             conditions={},
         )
     )
 
 
-def find(connection: Connection, node_id: str) -> NodeCredentials | None:
-    """Return a node with the hash of its key."""
-    row = connection.execute(select(nodes).where(nodes.c.node_id == node_id)).first()
-    return None if row is None else NodeCredentials(_to_node(row), row.key_hash)
+def find(connection: Connection, node_id: str) -> Node | None:
+    """Return a node."""
+    row = connection.execute(select(nodes).where(_c.node_id == node_id)).first()
+    return None if row is None else _to_node(row)
 
 
-def list_all(connection: Connection) -> list[Node]:
-    """Return every node, by name."""
-    return [_to_node(row) for row in connection.execute(select(nodes).order_by(nodes.c.node_id))]
+def find_keys(connection: Connection, node_id: str) -> NodeKeys | None:
+    """Return what a node's key is checked against."""
+    row = connection.execute(
+        select(
+            _c.key_hash,
+            _c.pending_key_hash,
+            _c.previous_key_hash,
+            _c.previous_key_until,
+            _c.rotation_asked_at,
+            _c.revoked_at,
+        ).where(_c.node_id == node_id)
+    ).first()
+    if row is None:
+        return None
+    return NodeKeys(
+        row.key_hash,
+        row.pending_key_hash,
+        row.previous_key_hash,
+        row.previous_key_until,
+        row.rotation_asked_at is not None,
+        row.revoked_at,
+    )
 
 
-def record_beat(connection: Connection, node_id: str, beat: Beat, now: datetime) -> None:
-    """Keep the newest beat of a node."""
-    values: dict[str, Any] = {
-        "last_beat_at": now,
-        "conditions": beat.conditions,
-        "queued_uploads": beat.queued_uploads,
+def list_some(
+    connection: Connection, *, after: str | None = None, limit: int | None = None
+) -> list[Node]:
+    """Return nodes by name: those after a name, at most so many."""
+    query = select(nodes).order_by(_c.node_id)
+    if after is not None:
+        query = query.where(_c.node_id > after)
+    return [_to_node(row) for row in connection.execute(query.limit(limit))]
+
+
+def count(connection: Connection, beat_since: datetime | None = None) -> int:
+    """Return how many nodes there are, or have beaten since an instant."""
+    query = select(func.count()).select_from(nodes)
+    if beat_since is not None:
+        query = query.where(_c.last_beat_at > beat_since)
+    return connection.scalar(query) or 0
+
+
+def record_beats(connection: Connection, beats: Mapping[str, TakenBeat]) -> None:
+    """Keep the newest beat of each of some nodes.
+
+    Always in the order of names, so that two processes do not wait for each other.
+    """
+    rows = [_beat_row(node_id, beats[node_id]) for node_id in sorted(beats)]
+    if rows:
+        connection.execute(_BEAT, rows)
+
+
+def keep_pending_key(connection: Connection, node_id: str, pending_hash: str) -> bool:
+    """Keep a key that becomes a node's own when it first calls with it; tells whether it may."""
+    done = connection.execute(
+        update(nodes)
+        .where(_c.node_id == node_id, _c.revoked_at.is_(None))
+        .values(pending_key_hash=pending_hash)
+    )
+    return done.rowcount == 1
+
+
+def promote_pending_key(
+    connection: Connection, node_id: str, pending_hash: str, previous_until: datetime
+) -> None:
+    """Make the pending key a node's own; the one before it stays valid until an instant."""
+    connection.execute(
+        update(nodes)
+        .where(_c.node_id == node_id, _c.pending_key_hash == pending_hash)
+        .values(
+            previous_key_hash=_c.key_hash,
+            previous_key_until=previous_until,
+            key_hash=pending_hash,
+            pending_key_hash=None,
+            rotation_asked_at=None,
+        )
+    )
+
+
+def ask_for_rotation(connection: Connection, node_ids: Sequence[str] | None, now: datetime) -> int:
+    """Ask nodes (None for all) to take a new key; return how many were asked."""
+    query = update(nodes).where(_c.revoked_at.is_(None)).values(rotation_asked_at=now)
+    if node_ids is not None:
+        query = query.where(_c.node_id.in_(node_ids))
+    return connection.execute(query).rowcount
+
+
+def revoke(connection: Connection, node_id: str, now: datetime) -> bool:
+    """Take every key of a node; tells whether it had any."""
+    done = connection.execute(
+        update(nodes)
+        .where(_c.node_id == node_id, _c.revoked_at.is_(None))
+        .values(
+            revoked_at=now,
+            pending_key_hash=None,
+            previous_key_hash=None,
+            previous_key_until=None,
+            rotation_asked_at=None,
+        )
+    )
+    return done.rowcount == 1
+
+
+def readmit(connection: Connection, node_id: str) -> bool:
+    """Let a revoked node call with its key again; tells whether it was revoked."""
+    done = connection.execute(
+        update(nodes)
+        .where(_c.node_id == node_id, _c.revoked_at.is_not(None))
+        .values(revoked_at=None)
+    )
+    return done.rowcount == 1
+
+
+def show_owner(connection: Connection, node_id: str, *, public: bool) -> bool:
+    """Show or hide the owner's name; tells whether there is such a node."""
+    done = connection.execute(
+        update(nodes).where(_c.node_id == node_id).values(owner_public=public)
+    )
+    return done.rowcount == 1
+
+
+def take_image_bytes(
+    connection: Connection, node_id: str, size_bytes: int, quota_bytes: int | None
+) -> bool:
+    """Count an image towards a node's quota; tells whether it still fits."""
+    query = (
+        update(nodes).where(_c.node_id == node_id).values(image_bytes=_c.image_bytes + size_bytes)
+    )
+    if quota_bytes is not None:
+        query = query.where(_c.image_bytes + size_bytes <= quota_bytes)
+    return connection.execute(query).rowcount == 1
+
+
+def _beat_row(node_id: str, taken: TakenBeat) -> dict[str, Any]:
+    beat = taken.beat
+    return {
+        "of_node": node_id,
+        "at": taken.at,
+        "said": beat.conditions,
+        "waiting": beat.queued_uploads,
+        "age_s": beat.queue_age_s,
+        "offset_hours": beat.utc_offset_hours,
     }
-    if beat.utc_offset_hours is not None:
-        values["utc_offset_hours"] = beat.utc_offset_hours
-    connection.execute(update(nodes).where(nodes.c.node_id == node_id).values(values))
 
 
 def _to_node(row: Row[Any]) -> Node:
@@ -79,6 +233,7 @@ def _to_node(row: Row[Any]) -> Node:
         filters=row.filters,
         utc_offset_hours=row.utc_offset_hours,
         rig=row.rig,
+        owner_public=row.owner_public,
     )
     return Node(
         node_id=row.node_id,
@@ -87,4 +242,7 @@ def _to_node(row: Row[Any]) -> Node:
         last_beat_at=row.last_beat_at,
         conditions=row.conditions,
         queued_uploads=row.queued_uploads,
+        queue_age_s=row.queue_age_s,
+        revoked_at=row.revoked_at,
+        image_bytes=row.image_bytes,
     )

@@ -1,5 +1,6 @@
 """Queries about plans."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -46,10 +47,23 @@ def find_current(connection: Connection, node_id: str) -> PublishedPlan | None:
     return None if row is None else _to_plan(row)
 
 
-def list_current(connection: Connection) -> dict[str, PublishedPlan]:
-    """Return every node's current plan, by ``node_id``."""
+def find_current_id(connection: Connection, node_id: str) -> str | None:
+    """Return the id of the plan that was published last for a node."""
+    query = (
+        select(plans.c.plan_id)
+        .where(plans.c.node_id == node_id)
+        .order_by(plans.c.published_at.desc(), plans.c.plan_id)
+        .limit(1)
+    )
+    found: str | None = connection.scalar(query)
+    return found
+
+
+def list_current(connection: Connection, node_ids: Sequence[str]) -> dict[str, PublishedPlan]:
+    """Return the current plans of some nodes, by ``node_id``."""
     newest = (
         select(plans.c.node_id, func.max(plans.c.published_at).label("published_at"))
+        .where(plans.c.node_id.in_(node_ids))
         .group_by(plans.c.node_id)
         .subquery()
     )

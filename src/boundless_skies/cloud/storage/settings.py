@@ -1,6 +1,6 @@
 """What the cloud remembers about itself."""
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from boundless_skies.cloud.schema.tables import settings
 
@@ -14,3 +14,10 @@ def get(connection: Connection, name: str) -> str | None:
 def add(connection: Connection, name: str, value: str) -> None:
     """Set what was never set before."""
     connection.execute(insert(settings).values(name=name, value=value))
+
+
+def pop(connection: Connection, name: str) -> str | None:
+    """Return a setting and take it away, None where it was never set."""
+    value = get(connection, name)
+    connection.execute(delete(settings).where(settings.c.name == name))
+    return value

@@ -1,0 +1,1 @@
+"""The subcommands of ``boundless cloud``: one module per subject."""
