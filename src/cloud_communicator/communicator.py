@@ -191,6 +191,8 @@ class CloudCommunicator:
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, give_up - time.monotonic()))
+        if threads:
+            self._save_unsaved()
 
     def _take_folder(self) -> None:
         folder = self._settings.data_path
@@ -259,6 +261,7 @@ class CloudCommunicator:
         """Beat once, drain if that went well; returns the seconds until the next beat."""
         interval_s = jittered(self._settings.heartbeat_interval, self._rng)
         due = time.monotonic() + interval_s
+        self._save_unsaved()
         if self._ensure_registered(stop) and self._beat(stop):
             self._flush_queue(due, stop)
         rest_s = max(self._pauses.left_s("heartbeat"), self._pauses.left_s(REGISTRATION))
@@ -288,6 +291,11 @@ class CloudCommunicator:
         log.info("Registered with the cloud as %s.", self._identity.node_id)
         self._plan_wake.set()
         return self._identity.complete
+
+    def _save_unsaved(self) -> None:
+        """Write what a bad disk left in memory, whether or not the cloud can be reached."""
+        self._uplink.save()
+        self._images.save()
 
     def _save_identity(self) -> None:
         try:

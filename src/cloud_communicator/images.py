@@ -6,7 +6,6 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import BinaryIO
@@ -25,9 +24,15 @@ log = logging.getLogger("cloud_communicator")
 
 QUEUE_NAME = "cloud_image_queue.json"
 KIND = "images"
+_DISK = "image queue"
 UPLOAD_S = 120.0
 _LEAST_S = 1.0
 _MOST_REFUSALS = 3
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file; a pipe that nobody writes to would else keep a caller for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 class MultipartFile:
@@ -170,18 +175,24 @@ class ImageCourier:
         return row + 1
 
     def _upload(self, path: str, total_s: float, cancel: Event | None) -> None:
-        with Path(path).open("rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             body = MultipartFile(file, Path(path).name)
             self._client.upload(IMAGES, KIND, body, body.headers, total_s=total_s, cancel=cancel)
         self._board.cleared(KIND)
+
+    def save(self) -> None:
+        """Write the paths that the disk refused."""
+        if self._queue.unsaved:
+            self._on_disk(self._queue.save)
 
     def _on_disk(self, action: Callable[[], object]) -> None:
         try:
             action()
         except OSError as error:
-            self._board.failed(
-                "disk", f"{self._queue.path} cannot be written ({error.strerror or error})."
-            )
-        with suppress(OSError):
-            count = len(self._queue.entries) + len(self._queue.unsaved)
-            self._board.put(queued_images=count)
+            message = f"{self._queue.path} cannot be written ({error.strerror or error})."
+            news = self._board.failed(_DISK, message)
+            log.log(logging.ERROR if news else logging.DEBUG, "%s", message)
+        else:
+            if not self._queue.unsaved:
+                self._board.cleared(_DISK)
+        self._board.put(queued_images=len(self._queue.all_entries()))

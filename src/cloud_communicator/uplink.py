@@ -142,6 +142,11 @@ class Uplink:
         self._board.cleared(KIND)
         return True
 
+    def save(self) -> None:
+        """Write what the disk refused, if anything waits for it."""
+        if self._queue.unsaved:
+            self._on_disk(self._queue.save)
+
     def enqueue(self, line: bytes) -> None:
         """Accept a payload for later: on disk, or in memory where the disk refuses."""
         self._on_disk(lambda: self._queue.put(line))
