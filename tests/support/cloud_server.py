@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,9 +54,14 @@ class RunningCloud:
 
 
 def start_cloud(
-    data_dir: Path, *, port: int = 0, admin_key: str | None = ADMIN_KEY, log: Path | None = None
+    data_dir: Path,
+    *,
+    port: int = 0,
+    admin_key: str | None = ADMIN_KEY,
+    log: Path | None = None,
+    arguments: Sequence[str] = (),
 ) -> RunningCloud:
-    """Start a cloud and wait until it answers; the caller stops it."""
+    """Start a cloud, with further arguments, and wait until it answers; the caller stops it."""
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     log = log or data_dir.parent / f"{data_dir.name}.log"
     environment = {k: v for k, v in os.environ.items() if k != "BOUNDLESS_ADMIN_KEY"}
@@ -64,7 +69,7 @@ def start_cloud(
         environment["BOUNDLESS_ADMIN_KEY"] = admin_key
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [*CLOUD_COMMAND, "--data", str(data_dir), "--port", str(port)],
+            [*CLOUD_COMMAND, "--data", str(data_dir), "--port", str(port), *arguments],
             stdout=sink,
             stderr=subprocess.STDOUT,
             env=environment | {"PYTHONUNBUFFERED": "1"},
@@ -75,10 +80,14 @@ def start_cloud(
 
 @contextlib.contextmanager
 def running_cloud(
-    data_dir: Path, *, port: int = 0, admin_key: str | None = ADMIN_KEY
+    data_dir: Path,
+    *,
+    port: int = 0,
+    admin_key: str | None = ADMIN_KEY,
+    arguments: Sequence[str] = (),
 ) -> Iterator[RunningCloud]:
     """Run a cloud for the length of a ``with`` block."""
-    cloud = start_cloud(data_dir, port=port, admin_key=admin_key)
+    cloud = start_cloud(data_dir, port=port, admin_key=admin_key, arguments=arguments)
     try:
         yield cloud
     finally:
