@@ -40,7 +40,7 @@ class LazyGroup(click.Group):
                 raise
             raise click.ClickException(
                 f"`boundless {cmd_name}` needs the library {error.name!r}. "
-                f'Install it with: pip install "boundless-skies[{extra}]"'
+                f'Install it, in a checkout of the project, with: pip install ".[{extra}]"'
             ) from None
         return command
 

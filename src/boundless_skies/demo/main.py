@@ -1,6 +1,7 @@
 """``boundless demo``: see everything at work on this machine, in a fresh folder."""
 
 import contextlib
+import shutil
 import signal
 import sys
 from collections.abc import Mapping
@@ -128,5 +129,11 @@ def _tell_end(narrator: Narrator, play: "Play", *, stay: bool) -> None:
         return
     port = play.url.rpartition(":")[2]
     narrator.say(f"Page          {play.page}")
-    again = f"boundless cloud --data {play.folder}/cloud --port {port}"
+    again = f"{_boundless()} cloud --data {play.folder}/cloud --port {port}"
     narrator.say(f"              up again with: {again}")
+
+
+def _boundless() -> str:
+    """Name the command as it can be typed here: a venv need not be on the PATH."""
+    beside = Path(sys.executable).with_name("boundless")
+    return "boundless" if shutil.which("boundless") or not beside.exists() else str(beside)
