@@ -91,6 +91,8 @@ def test_capitals_tell_only_where_they_were_meant_to(name: str, tells: bool) -> 
 @example("ß Cyg")
 @example("İ Cyg")
 @example("V* V* *")
+@example("A\u00b4")
+@example("1PS A")
 def test_a_key_is_its_own_key(name: str) -> None:
     """Whatever the text: there is a key, and it is the key of itself."""
     key = name_key(name)

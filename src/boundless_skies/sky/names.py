@@ -224,7 +224,7 @@ def name_key(name: str) -> str:
     squashed = _squash(bare)
     keys = (form(squashed) for form in _FORMS)
     key = next(filter(None, keys), None) or _constellation_key(bare)
-    return key or squashed.lower() or plain.lower()
+    return key or _composed(squashed.lower() or plain.lower())
 
 
 def loose_key(name: str) -> str:
@@ -275,8 +275,11 @@ def _plain(name: str) -> str:
 
     Compatibility composition, so that μ and the micro sign, π¹ and π1 are one.
     """
-    composed = unicodedata.normalize("NFKC", name)
-    return " ".join(_DASHES.sub("-", composed).replace("_", " ").split())
+    return " ".join(_DASHES.sub("-", _composed(name)).replace("_", " ").split())
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)
 
 
 def _squash(text: str) -> str:
@@ -294,12 +297,17 @@ def _keep_between_digits(match: re.Match[str]) -> str:
 def _constellation_key(bare: str) -> str | None:
     # Only a space makes a last letter a component: ACAra is AC Ara, not A Car A.
     component = _COMPONENT.search(bare)
-    match = _IN_CONSTELLATION.fullmatch(_squash(bare[: component.start()] if component else bare))
+    if component and (key := _star_key(bare[: component.start()])):
+        return f"{key} {component[1]}" if component[1] else key
+    return _star_key(bare)
+
+
+def _star_key(bare: str) -> str | None:
+    match = _IN_CONSTELLATION.fullmatch(_squash(bare))
     designation = _designation_key(match["designation"]) if match else None
     if match is None or designation is None:
         return None
-    key = f"{designation} {_CONSTELLATIONS[match['constellation'].lower()]}"
-    return f"{key} {component[1]}" if component and component[1] else key
+    return f"{designation} {_CONSTELLATIONS[match['constellation'].lower()]}"
 
 
 def _designation_key(written: str) -> str | None:
