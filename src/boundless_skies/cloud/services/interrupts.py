@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -15,10 +17,10 @@ from boundless_skies.cloud.domain.interrupts import (
     read_interrupt,
 )
 from boundless_skies.cloud.domain.nodes import Caller
-from boundless_skies.cloud.domain.operators import Operator
+from boundless_skies.cloud.domain.operators import Operator, Role
 from boundless_skies.cloud.domain.reading import json_object
 from boundless_skies.cloud.domain.times import Clock, iso
-from boundless_skies.cloud.storage import audit, changes, events, interrupts, nodes
+from boundless_skies.cloud.storage import audit, changes, events, interrupts, nodes, targets
 from boundless_skies.cloud.storage.changes import Topic
 from boundless_skies.cloud.storage.database import Database
 
@@ -28,7 +30,17 @@ ID_MAX = 2**63 - 1
 WAIT_MAX_S = 60.0
 """The longest that a call may wait for something to come."""
 
+SENT_SHOWN_MAX = 50
+
 Standing = Sequence[StandingInterrupt]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentInterrupt:
+    """An interrupt, and which nodes have acknowledged it when."""
+
+    interrupt: StandingInterrupt
+    acked_by: dict[str, datetime]
 
 
 class InterruptService:
@@ -75,11 +87,17 @@ class InterruptService:
         InvalidInput
             If it breaks a rule, or addresses a node that there is not.
         """
+        operator.require(Role.OPERATOR)
         new = read_interrupt(json_object(body, "The interrupt"))
         number = await self._database.write(partial(self._add, operator=operator, new=new))
         self._database.look_now()
         await self.refresh()
         return number
+
+    async def list_sent(self, operator: Operator) -> list[SentInterrupt]:
+        """Return what was sent last, expired ones too, with who has acknowledged it."""
+        operator.require(Role.READER)
+        return await self._database.read(_list_sent)
 
     async def list_for(self, caller: Caller) -> dict[str, Any]:
         """Return the interrupts that stand for a node, acknowledged ones marked."""
@@ -177,6 +195,8 @@ class InterruptService:
                 )
         now = self._clock()
         number = interrupts.add(connection, new, now)
+        kept = targets.ensure(connection, [new.name], now)[new.name]
+        targets.place(connection, kept, new.ra_deg, new.dec_deg)
         changes.announce(connection, Topic.INTERRUPTS)
         detail = {"name": new.name, "reason": new.reason, "node_ids": new.node_ids}
         audit.add(connection, operator, "interrupt.send", str(number), detail, now)
@@ -192,6 +212,13 @@ class InterruptService:
         _require(connection, node_id, interrupt_id)
         subject = f"interrupt {interrupt_id}"
         events.add_all(connection, node_id, subject, new, self._clock())
+
+
+def _list_sent(connection: Connection) -> list[SentInterrupt]:
+    return [
+        SentInterrupt(interrupt=sent, acked_by=interrupts.list_ackers(connection, sent.id))
+        for sent in interrupts.list_recent(connection, SENT_SHOWN_MAX)
+    ]
 
 
 def _resolve(come: asyncio.Future[Standing], new: Standing) -> None:

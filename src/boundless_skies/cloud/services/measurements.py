@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 
 from boundless_skies.cloud.domain.errors import InvalidInput, KeyReused, Refusal, TooLarge
@@ -16,11 +17,12 @@ from boundless_skies.cloud.domain.measurements import (
     read_submission,
 )
 from boundless_skies.cloud.domain.nodes import Caller
+from boundless_skies.cloud.domain.places import read_place
 from boundless_skies.cloud.domain.reading import json_object, shown
 from boundless_skies.cloud.domain.times import Clock
 from boundless_skies.cloud.services.group_commit import GroupCommit
 from boundless_skies.cloud.services.target_names import TargetNames
-from boundless_skies.cloud.storage import measurements
+from boundless_skies.cloud.storage import measurements, targets
 from boundless_skies.cloud.storage.database import Database
 from boundless_skies.wire.limits import BATCH_MAX_ITEMS
 
@@ -120,9 +122,21 @@ class MeasurementService:
     def _add_all(
         self, connection: Connection, *, entries: Sequence[Entry]
     ) -> tuple[list[Outcome], dict[str, str]]:
-        kept = self._names.ensure(connection, [entry.reading.target_name for entry in entries])
+        names = [entry.reading.target_name for entry in entries]
+        new = self._names.unknown(names)
+        kept = self._names.ensure(connection, names)
+        for entry in entries if new else ():
+            if entry.reading.target_name in new:
+                _place(connection, kept[entry.reading.target_name], entry.reading)
         named = [entry.under(kept[entry.reading.target_name]) for entry in entries]
         return measurements.add_all(connection, named), kept
+
+
+def _place(connection: Connection, target_name: str, reading: Reading) -> None:
+    """Learn where a target stands from a measurement that says so."""
+    place = read_place(msgspec.json.decode(reading.payload_json))
+    if place is not None:
+        targets.place(connection, target_name, place.ra_deg, place.dec_deg)
 
 
 def _read_or_refuse(item: Any) -> Reading | Refusal:

@@ -1,6 +1,6 @@
 """Under which name a target is kept, from any name that a node writes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
@@ -32,6 +32,10 @@ class TargetNames:
         found = {name: known[name] for name in wanted if name in known}
         missing = [name for name in wanted if name not in found]
         return found | targets.ensure(connection, missing, self._clock()) if missing else found
+
+    def unknown(self, names: Iterable[str]) -> set[str]:
+        """Return the names that were not looked up yet."""
+        return {name for name in names if name not in self._known}
 
     def remember(self, kept: dict[str, str], generation: int) -> None:
         """Remember names once their transaction is committed, unless targets have changed since."""

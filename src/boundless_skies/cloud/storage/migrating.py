@@ -13,6 +13,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
+from boundless_skies.cloud.domain.times import utc_now
+from boundless_skies.cloud.storage import targets
 from boundless_skies.cloud.storage.database import UnusableDatabase
 
 SCRIPTS = Path(__file__).parents[1] / "migrations"
@@ -82,6 +84,7 @@ def upgrade(connection: Connection) -> list[str]:
         command.stamp(config, FIRST_FORM)
     command.upgrade(config, "head")
     _note_versions(connection, known)
+    targets.adopt_nameless(connection, utc_now())
     return _steps_between(found, known)
 
 

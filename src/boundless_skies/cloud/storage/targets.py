@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Row, func, select, update
 
 from boundless_skies.cloud.schema.tables import measurements, tallies, target_names, targets
 from boundless_skies.cloud.storage.upserting import insert_or
-from boundless_skies.sky.names import loose_key, name_key
+from boundless_skies.sky.names import case_tells, loose_key, name_key
+from boundless_skies.sky.targets import NamedStar, find_target
 
 _t = targets.c
 _n = target_names.c
@@ -31,24 +32,52 @@ def resolve(connection: Connection, name: str) -> str | None:
     """Return the name under which a target is kept, from any of its names.
 
     A spelling that fits one target only when case does not count is taken
-    where there is no other such target.
+    where there is no other such target, and where its capitals tell nothing.
     """
     found = connection.scalar(select(_n.target_name).where(_n.name_key == name_key(name)))
-    if found is not None:
-        return str(found)
+    if found is not None or case_tells(name):
+        return found
     loosely = select(_n.target_name).where(_n.loose_key == loose_key(name)).distinct().limit(2)
     candidates = list(connection.scalars(loosely))
     return str(candidates[0]) if len(candidates) == 1 else None
 
 
 def ensure(connection: Connection, names: Sequence[str], now: datetime) -> dict[str, str]:
-    """Return under which name each target is kept, in a transaction that adds the unknown ones."""
+    """Return under which name each target is kept, in a transaction that adds the unknown ones.
+
+    One that the list of named stars has comes with its position, period and other names.
+    """
     by_key = {name_key(name): name for name in reversed(names)}
     known = _find_by_key(connection, list(by_key))
     for key in sorted(set(by_key) - set(known)):
-        add(connection, Target(name=by_key[key]), now)
+        _add_new(connection, by_key[key], now)
     known = known | _find_by_key(connection, sorted(set(by_key) - set(known)))
     return {name: known[name_key(name)] for name in names}
+
+
+def _add_new(connection: Connection, name: str, now: datetime) -> None:
+    star = find_target(name)
+    names = (star.name, *star.aliases) if star else ()
+    keys = [name_key(other) for other in names]
+    if star is None or name_key(name) not in keys:  # found only where capitals do not count
+        add(connection, Target(name=name), now)
+        return
+    held = _find_by_key(connection, keys)
+    kept = next((held[key] for key in keys if key in held), name)
+    add(connection, _to_known(kept, star), now)
+    for other in (name, *names):
+        add_name(connection, other, kept)
+
+
+def _to_known(name: str, star: NamedStar) -> Target:
+    return Target(
+        name=name,
+        ra_deg=star.ra_deg,
+        dec_deg=star.dec_deg,
+        kind=star.kind or None,
+        period_d=star.period_d,
+        epoch_bjd=star.epoch_bjd,
+    )
 
 
 def add(connection: Connection, target: Target, now: datetime) -> None:
@@ -108,15 +137,51 @@ def holds_measurements(connection: Connection, target_name: str) -> bool:
     return connection.scalar(query) is not None
 
 
+def list_all(connection: Connection) -> list[Target]:
+    """Return every target, by name."""
+    return [_to_target(row) for row in connection.execute(select(targets).order_by(_t.name))]
+
+
+def find_like(connection: Connection, text: str, limit: int) -> list[str]:
+    """Return the kept names of targets one of whose names holds a text, whatever its capitals."""
+    query = (
+        select(_n.target_name)
+        .where(_n.loose_key.contains(loose_key(text), autoescape=True))
+        .distinct()
+        .order_by(_n.target_name)
+        .limit(limit)
+    )
+    return list(connection.scalars(query))
+
+
+def list_every_name(connection: Connection, limit: int) -> list[tuple[str, str]]:
+    """Return loose keys of names with the name under which the target is kept."""
+    query = select(_n.loose_key, _n.target_name).order_by(_n.loose_key).limit(limit)
+    return [(row.loose_key, row.target_name) for row in connection.execute(query)]
+
+
 def list_nameless(connection: Connection) -> list[str]:
-    """Return the target names of measurements that no target is known by."""
-    measured = select(measurements.c.target_name).distinct().subquery()
+    """Return the target names of measurements that no target is kept under."""
+    unsettled = select(measurements.c.target_name).where(measurements.c.validation.is_(None))
+    measured = select(tallies.c.target_name).union(unsettled).subquery()
     query = (
         select(measured.c.target_name)
         .outerjoin(targets, targets.c.name == measured.c.target_name)
         .where(targets.c.name.is_(None))
     )
     return sorted(connection.scalars(query))
+
+
+def adopt_nameless(connection: Connection, now: datetime) -> int:
+    """Make targets of names that only measurements know; return how many.
+
+    They are of the first form, or came in while two targets were made one.
+    """
+    nameless = list_nameless(connection)
+    for name, kept in ensure(connection, nameless, now).items():
+        if kept != name:
+            rename_measurements(connection, name, kept)
+    return len(nameless)
 
 
 def rename_measurements(connection: Connection, before: str, after: str) -> int:
