@@ -34,10 +34,11 @@ COUNT_MAX = 2**31 - 1
 SOFTWARE_MAX_CHARS = 200
 
 _FILTER = re.compile(r"[\w.+'/ -]{1,32}")
+_QUALITY_FLAGS = frozenset(str(flag) for flag in QualityFlag)
 _HEADER_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Reading:
     """A measurement that passed the rules.
 
@@ -253,7 +254,7 @@ def _read_count(value: Any) -> int | None:
 
 def _read_quality(value: Any) -> str | None:
     flag = value.strip().lower() if isinstance(value, str) else None
-    return flag if flag in set(QualityFlag) else None
+    return flag if flag in _QUALITY_FLAGS else None
 
 
 def _read_file_name(measurement: Mapping[str, Any]) -> str:

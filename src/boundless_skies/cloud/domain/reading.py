@@ -109,7 +109,7 @@ def optional_number(
 
 def clean_text(text: str) -> str:
     """Return a text in Unicode's composed form, with single spaces and none at its ends."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    return " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
 
 
 def _checked_text(raw: Any, name: str, max_chars: int) -> str:
@@ -118,7 +118,8 @@ def _checked_text(raw: Any, name: str, max_chars: int) -> str:
     text = clean_text(raw)
     if len(text) > max_chars:
         raise InvalidInput(f"{name} has {len(text)} characters; the limit is {max_chars}.")
-    if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
+    # Nearly all texts are plain; of others, each character is looked at.
+    if not text.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
         raise InvalidInput(f"{name} holds control characters: {shown(text)}. Leave them out.")
     return text
 

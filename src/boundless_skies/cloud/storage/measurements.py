@@ -4,15 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     Connection,
-    Double,
     Row,
-    Text,
-    and_,
     bindparam,
     case,
-    cast,
     func,
     insert,
     select,
@@ -34,6 +29,7 @@ from boundless_skies.cloud.domain.measurements import (
 )
 from boundless_skies.cloud.schema import partitions
 from boundless_skies.cloud.schema.tables import idempotency_keys, measurements, tallies
+from boundless_skies.cloud.storage import bulk
 from boundless_skies.cloud.storage.database import JsonText
 
 POINTS_MAX = 100_000
@@ -55,7 +51,6 @@ _POINT = (
     _c.validation,
     _c.review,
 )
-_INSERT = insert(measurements)
 _DEMOTE = (
     update(measurements)
     .where(
@@ -87,7 +82,7 @@ def add_all(connection: Connection, entries: Sequence[Entry]) -> list[Receipt | 
     rows: dict[int, dict[str, Any]] = {}
     receipts = [_place(entry, held, keys, numbers, rows) for entry in entries]
     if rows:
-        connection.execute(_INSERT, list(rows.values()))
+        bulk.insert_many(connection, measurements, list(rows.values()))
         _demote_older(connection, list(rows.values()))
     _keep_keys(connection, entries, receipts)
     return receipts
@@ -251,28 +246,18 @@ def _ensure_months(connection: Connection, bjds: Iterable[float]) -> None:
 
 def _find_held(connection: Connection, points: set[PointId]) -> Held:
     wanted = list(points)
-    query = select(*_POINT_ID, _c.id, _c.revision, _c.content_hash)
-    if connection.dialect.name == "postgresql":
-        # A join, so that each point is looked for in the partition of its month only.
-        kinds = (Text, Double, Text, Text)
-        lists: list[Any] = [
-            cast(list(values), ARRAY(kind))
-            for kind, values in zip(kinds, zip(*wanted, strict=True), strict=True)
-        ]
-        sought = func.unnest(*lists).table_valued("target_name", "bjd_tdb", "filter", "node_id")
-        query = query.join(
-            sought,
-            and_(
-                _c.target_name == sought.c.target_name,
-                _c.bjd_tdb == sought.c.bjd_tdb,
-                _c.filter == sought.c.filter,
-                _c.node_id == sought.c.node_id,
-            ),
-        )
-    else:
-        query = query.where(tuple_(*_POINT_ID).in_(wanted))
+    kinds = {"target_name": "text", "bjd_tdb": "float8", "filter": "text", "node_id": "text"}
+    # A join that begins with what is sought: each point costs one look into the index, on
+    # PostgreSQL into that of its month only.
+    query = (
+        "SELECT m.target_name, m.bjd_tdb, m.filter, m.node_id, m.id, m.revision, m.content_hash "  # noqa: S608 - placeholders
+        f"FROM {bulk.sought(connection, kinds, len(wanted))} CROSS JOIN measurements AS m "
+        "WHERE m.target_name = sought.target_name AND m.bjd_tdb = sought.bjd_tdb "
+        "AND m.filter = sought.filter AND m.node_id = sought.node_id"
+    )
     held: Held = {}
-    for target, bjd, band, node, number, revision, content in connection.execute(query):
+    rows = connection.exec_driver_sql(query, bulk.sought_values(connection, wanted))
+    for target, bjd, band, node, number, revision, content in rows:
         held.setdefault((target, bjd, band, node), {})[content] = (number, revision)
     return held
 
@@ -308,11 +293,11 @@ def _keep_keys(
 
 def _reserve_numbers(connection: Connection, count: int) -> list[int]:
     if connection.dialect.name == "postgresql":
-        query = text("SELECT nextval('measurement_ids') FROM generate_series(1, :count)")
-        return list(connection.scalars(query, {"count": count}))
+        query = "SELECT nextval('measurement_ids') FROM generate_series(1, $1::int)"
+        return [number for (number,) in connection.exec_driver_sql(query, (count,))]
     # The one writer holds the lock, and no row is ever deleted.
-    highest = connection.scalar(select(func.max(_c.id))) or 0
-    return list(range(highest + 1, highest + count + 1))
+    (highest,) = connection.exec_driver_sql("SELECT MAX(id) FROM measurements").one()
+    return list(range((highest or 0) + 1, (highest or 0) + count + 1))
 
 
 def _demote_older(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
