@@ -8,6 +8,7 @@ from tests.support.capture_server import Answer, CaptureServer, Request, wait_un
 from tests.support.links import MEASUREMENT, MEASUREMENTS, Links, free_port, nth, numbers
 
 from cloud_communicator import CloudCommunicator
+from cloud_communicator.disk import file_lock
 
 QUEUE = "cloud_upload_queue.json"
 EVICTED = "cloud_upload_evicted.jsonl"
@@ -113,7 +114,8 @@ def test_queue_stays_whole_under_threads_and_beats(server: CaptureServer, links:
     for writer in writers:
         writer.start()
     server.wait_for(MEASUREMENTS, 30)
-    on_disk(links)
+    with file_lock(links.folder / "cloud_upload_queue.lock"):  # else it grows between two reads
+        on_disk(links)
     answers["down"] = False
     for writer in writers:
         writer.join()
