@@ -12,7 +12,7 @@ from typing import Any
 from boundless_skies.cloud.storage.blobs import BlobStore, Usage, measure_usage
 
 PROGRAM = Path(__file__).parents[2] / "support" / "uploading.py"
-GROWTH_LIMIT_KIB = 64 << 10
+GROWTH_LIMIT_KIB = 80 << 10
 
 
 @contextmanager
