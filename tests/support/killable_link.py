@@ -8,6 +8,7 @@ is written into shared memory: no system call of its own, so that a killer who c
 the calls hits the link's own writes, and nothing that happened is forgotten.
 """
 
+import gzip
 import json
 import logging
 import mmap
@@ -24,6 +25,7 @@ from typing import Any
 
 from tests.support.books import measurement, number_of
 
+from boundless_skies.wire import canonical_json, idempotency_key
 from cloud_communicator import CloudCommunicator
 from cloud_communicator.arrayfile import Entry
 from cloud_communicator.errors import ConnectionBroken, NoConnection
@@ -73,6 +75,7 @@ class CloudDouble:
     box: BlackBox
     kind: bool = False
     connected: bool = True
+    takes_batches: bool = False
 
     def __post_init__(self) -> None:
         self.offered: dict[str, bool] = {}
@@ -85,13 +88,16 @@ class CloudDouble:
         if not self.connected:
             raise NoConnection("no way to the cloud")
         kind = path.removeprefix("/api/v1/").split("/")
+        if kind == ["measurements", "batch"]:
+            return self._batch(body, headers)
         if kind[0] == "measurements":
             return self._measurement(json.loads(body), headers["Idempotency-Key"])
         if kind[0] == "images":
             return self._image(body)
         if kind[0] == "interrupts":
             return self._interrupts(kind, method)
-        return self._reply(200, {"ok": True, "plan": None})
+        features = ["measurements.batch"] if self.takes_batches else []
+        return self._reply(200, {"ok": True, "plan": None, "features": features})
 
     def abort(self, _threads: object) -> None:
         """Have no call to end."""
@@ -111,6 +117,20 @@ class CloudDouble:
         if fate == "lost" and self._tries[key] == 1:
             raise ConnectionBroken("the reply was lost")
         return self._reply(200, {"ok": True})
+
+    def _batch(self, body: bytes, headers: dict[str, str]) -> Reply:
+        payloads = json.loads(gzip.decompress(body) if "Content-Encoding" in headers else body)
+        fates = {payload["measurement"]["fate"] for payload in payloads["items"]}
+        if "later" in fates and not self.kind:
+            return self._reply(503, {"error": "busy"})
+        results = [self._item(payload) for payload in payloads["items"]]
+        return self._reply(200, {"results": results})
+
+    def _item(self, payload: dict[str, Any]) -> dict[str, Any]:
+        if payload["measurement"]["fate"] == "never":
+            return {"ok": False, "error": "magnitude 99 is above 30"}
+        self.box.note("taken", number_of(payload), idempotency_key(canonical_json(payload)))
+        return {"ok": True, "id": 1}
 
     def _image(self, body: Any) -> Reply:
         data = b"".join(iter(body.read, b""))
@@ -213,6 +233,7 @@ class Walk:
             self.submit(fate, image=rng.random() < 0.2)
         elif what < 0.75:
             self.cloud.kind = rng.random() < 0.3
+            self.cloud.takes_batches = rng.random() < 0.5
             self.beat()
         elif what < 0.85:
             self.by_hand(rng)
