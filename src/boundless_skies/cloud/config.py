@@ -24,6 +24,7 @@ class CloudConfig:
     image_quota_bytes: int | None = None
     keep_images_days: float | None = None
     admin_key: str | None = None
+    registration: str | None = None
 
     @property
     def database_file(self) -> Path:

@@ -24,8 +24,10 @@ from boundless_skies.cloud.handlers.errors import answer_error, describe, status
 from boundless_skies.cloud.pages import reference, views
 from boundless_skies.cloud.pages.assets import AssetShelf
 from boundless_skies.cloud.pages.renderer import PageRenderer
+from boundless_skies.cloud.services.admission import AdmissionService
 from boundless_skies.cloud.services.beats import BeatBook
 from boundless_skies.cloud.services.bundle import Services
+from boundless_skies.cloud.services.control_room import ControlRoom
 from boundless_skies.cloud.services.credentials import CredentialService
 from boundless_skies.cloud.services.images import ImageLimits, ImageService
 from boundless_skies.cloud.services.interrupts import InterruptService
@@ -34,6 +36,7 @@ from boundless_skies.cloud.services.network import NetworkService
 from boundless_skies.cloud.services.nodes import NodeService
 from boundless_skies.cloud.services.operators import OperatorService
 from boundless_skies.cloud.services.plans import PlanService
+from boundless_skies.cloud.services.reviews import ReviewService
 from boundless_skies.cloud.services.settling import SettlingService
 from boundless_skies.cloud.services.target_names import TargetNames
 from boundless_skies.cloud.services.thumbnails import ThumbnailMaker
@@ -107,6 +110,7 @@ def _make_services(
 ) -> Services:
     beats = BeatBook(database, clock)
     names = TargetNames(clock)
+    node_service = NodeService(database, beats, clock)
     limits = ImageLimits(
         size_bytes=config.image_max_bytes,
         quota_bytes=config.image_quota_bytes,
@@ -115,13 +119,16 @@ def _make_services(
     return Services(
         beats=beats,
         credentials=CredentialService(database, clock),
-        nodes=NodeService(database, beats, clock),
+        nodes=node_service,
         measurements=MeasurementService(database, names, clock),
         plans=PlanService(database, clock),
         interrupts=InterruptService(database, clock),
         images=ImageService(database, blobs, thumbnails, limits, clock),
         network=NetworkService(database, beats, clock),
         operators=OperatorService(database, config.admin_key, clock),
+        admission=AdmissionService(database, clock),
+        control_room=ControlRoom(database, beats, node_service, clock),
+        reviews=ReviewService(database, clock),
         settling=SettlingService(database),
         target_names=names,
     )

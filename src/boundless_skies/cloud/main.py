@@ -15,11 +15,13 @@ from boundless_skies.cloud.config import (
     DEFAULT_PORT,
     CloudConfig,
 )
+from boundless_skies.cloud.domain.admission import Policy
 from boundless_skies.cloud.serving import serve
 
 ADMIN_KEY_VARIABLE = "BOUNDLESS_ADMIN_KEY"
 DATABASE_URL_VARIABLE = "BOUNDLESS_DATABASE_URL"
 IMAGES_VARIABLE = "BOUNDLESS_IMAGES"
+REGISTRATION_VARIABLE = "BOUNDLESS_REGISTRATION"
 
 
 @click.group(invoke_without_command=True)
@@ -45,6 +47,12 @@ IMAGES_VARIABLE = "BOUNDLESS_IMAGES"
     envvar=IMAGES_VARIABLE,
     help="Where images are kept: a folder, or s3://bucket/path.  [default: in the data folder]",
 )
+@click.option(
+    "--registration",
+    type=click.Choice([str(policy) for policy in Policy]),
+    envvar=REGISTRATION_VARIABLE,
+    help="Which nodes may join from this start on.  [default: as before, open at first]",
+)
 @click.pass_context
 def cloud(
     context: click.Context,
@@ -53,6 +61,7 @@ def cloud(
     host: str,
     database_url: str | None,
     images_address: str | None,
+    registration: str | None,
 ) -> None:
     """Run a cloud, or steer one with a subcommand.
 
@@ -75,6 +84,7 @@ def cloud(
         database_url=database_url,
         images_address=images_address,
         admin_key=admin_key,
+        registration=registration,
     )
     context.obj = config
     if context.invoked_subcommand is None:

@@ -73,6 +73,7 @@ class Node:
     conditions: dict[str, Any] = field(default_factory=dict)
     queued_uploads: int | None = None
     queue_age_s: float | None = None
+    rotation_asked_at: datetime | None = None
     revoked_at: datetime | None = None
     image_bytes: int = 0
 

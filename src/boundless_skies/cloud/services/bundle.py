@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from boundless_skies.cloud.services.admission import AdmissionService
 from boundless_skies.cloud.services.beats import BeatBook
+from boundless_skies.cloud.services.control_room import ControlRoom
 from boundless_skies.cloud.services.credentials import CredentialService
 from boundless_skies.cloud.services.images import ImageService
 from boundless_skies.cloud.services.interrupts import InterruptService
@@ -11,6 +13,7 @@ from boundless_skies.cloud.services.network import NetworkService
 from boundless_skies.cloud.services.nodes import NodeService
 from boundless_skies.cloud.services.operators import OperatorService
 from boundless_skies.cloud.services.plans import PlanService
+from boundless_skies.cloud.services.reviews import ReviewService
 from boundless_skies.cloud.services.settling import SettlingService
 from boundless_skies.cloud.services.target_names import TargetNames
 
@@ -28,5 +31,8 @@ class Services:
     images: ImageService
     network: NetworkService
     operators: OperatorService
+    admission: AdmissionService
+    control_room: ControlRoom
+    reviews: ReviewService
     settling: SettlingService
     target_names: TargetNames

@@ -5,6 +5,7 @@ so that a revocation holds everywhere within moments. A key that is not known is
 always looked up: no key is refused from memory.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,17 +13,25 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from boundless_skies.cloud.domain.errors import InvalidCredentials, KeyRevoked
+from boundless_skies.cloud.domain.errors import (
+    InvalidCredentials,
+    KeyRevoked,
+    UnknownObject,
+)
 from boundless_skies.cloud.domain.keys import key_hash, new_key
 from boundless_skies.cloud.domain.nodes import Caller
+from boundless_skies.cloud.domain.operators import Operator, Role
+from boundless_skies.cloud.domain.reading import required_text
 from boundless_skies.cloud.domain.times import Clock
-from boundless_skies.cloud.storage import nodes
-from boundless_skies.cloud.storage.database import Database
+from boundless_skies.cloud.storage import audit, changes, nodes
+from boundless_skies.cloud.storage.changes import Topic
+from boundless_skies.cloud.storage.database import Database, Job
 from boundless_skies.cloud.storage.nodes import NodeKeys
 
 OVERLAP = timedelta(hours=24)
 """How long the key before stays valid once a node calls with its new one."""
 KNOWN_MAX = 200_000
+REASON_MAX_CHARS = 500
 REFUSED = "invalid node credentials"
 
 
@@ -48,6 +57,7 @@ class CredentialService:
         self._database = database
         self._clock = clock
         self._known: dict[str, _Known] = {}
+        self._forgotten = 0
 
     def recall(self, node_id: str | None, api_key: str | None) -> Caller | None:
         """Return the node of credentials that are known here; None where they must be looked up."""
@@ -89,8 +99,96 @@ class CredentialService:
     def forget(self) -> None:
         """Forget what is known here: some credentials have changed."""
         self._known.clear()
+        self._forgotten += 1
+
+    async def ask_for_rotation(self, operator: Operator, node_ids: Sequence[str] | None) -> int:
+        """Ask nodes to take a new key at their next beat; return how many were asked.
+
+        Parameters
+        ----------
+        operator : Operator
+            Who asks.
+        node_ids : sequence of str or None
+            Which nodes; None for all that are not revoked.
+
+        Raises
+        ------
+        UnknownObject
+            If one of them is not there, or revoked; then none is asked.
+        """
+        operator.require(Role.OPERATOR)
+        asked = await self._change(
+            partial(self._ask_for_rotation, operator=operator, node_ids=node_ids)
+        )
+        return int(asked)
+
+    async def revoke(self, operator: Operator, node_id: str, reason: str) -> None:
+        """Refuse every key of a node from now on, in every process.
+
+        Raises
+        ------
+        UnknownObject
+            If there is no such node, or it is revoked already.
+        InvalidInput
+            If no reason is given.
+        """
+        operator.require(Role.OPERATOR)
+        said = required_text({"reason": reason or None}, "reason", REASON_MAX_CHARS)
+        await self._change(partial(self._revoke, operator=operator, node_id=node_id, reason=said))
+
+    async def readmit(self, operator: Operator, node_id: str) -> None:
+        """Let a revoked node call with its key again.
+
+        Raises
+        ------
+        UnknownObject
+            If there is no such node, or it is not revoked.
+        """
+        operator.require(Role.OPERATOR)
+        await self._change(partial(self._readmit, operator=operator, node_id=node_id))
+
+    async def _change(self, job: Job[Any]) -> Any:
+        """Change credentials, and let every process forget them."""
+
+        def change(connection: Connection) -> Any:
+            result = job(connection)
+            changes.announce(connection, Topic.CREDENTIALS)
+            return result
+
+        result = await self._database.write(change)
+        self.forget()
+        self._database.look_now()
+        return result
+
+    def _ask_for_rotation(
+        self, connection: Connection, *, operator: Operator, node_ids: Sequence[str] | None
+    ) -> int:
+        wanted = None if node_ids is None else list(dict.fromkeys(node_ids))
+        now = self._clock()
+        asked = nodes.ask_for_rotation(connection, wanted, now)
+        if wanted is not None and asked != len(wanted):
+            for node_id in wanted:
+                _require_valid(connection, node_id)
+        for subject in wanted or ["every node"]:
+            audit.add(connection, operator, "node.rotate", subject, {}, now)
+        return asked
+
+    def _revoke(
+        self, connection: Connection, *, operator: Operator, node_id: str, reason: str
+    ) -> None:
+        now = self._clock()
+        if not nodes.revoke(connection, node_id, now):
+            _require_valid(connection, node_id)
+        audit.add(connection, operator, "node.revoke", node_id, {"reason": reason}, now)
+
+    def _readmit(self, connection: Connection, *, operator: Operator, node_id: str) -> None:
+        if not nodes.readmit(connection, node_id):
+            _require_there(connection, node_id)
+            raise UnknownObject(f"The node {node_id!r} is not revoked; there is nothing to do.")
+        audit.add(connection, operator, "node.readmit", node_id, {}, self._clock())
 
     async def _look_up(self, node_id: str, presented: str) -> Caller:
+        forgotten = self._forgotten
         keys = await self._database.read(partial(nodes.find_keys, node_id=node_id))
         if keys is None:
             raise InvalidCredentials(REFUSED)
@@ -99,9 +197,13 @@ class CredentialService:
                 partial(self._promote, node_id=node_id, pending_hash=presented)
             )
             keys = NodeKeys(presented, None, keys.key_hash, None, False, keys.revoked_at)
-        return self._judge(node_id, presented, keys)
+        known = self._judge(node_id, presented, keys)
+        # What changed while the look-up was under way is not to be remembered as it was before.
+        if forgotten == self._forgotten:
+            self._remember(node_id, known)
+        return known.caller
 
-    def _judge(self, node_id: str, presented: str, keys: NodeKeys) -> Caller:
+    def _judge(self, node_id: str, presented: str, keys: NodeKeys) -> _Known:
         current = presented == keys.key_hash
         previous = (
             presented == keys.previous_hash
@@ -112,12 +214,33 @@ class CredentialService:
             raise InvalidCredentials(REFUSED)
         if keys.revoked_at is not None:
             raise KeyRevoked(REFUSED)
-        caller = Caller(node_id, keys.rotation_asked)
+        until = None if current else keys.previous_until
+        return _Known(presented, Caller(node_id, keys.rotation_asked), until)
+
+    def _remember(self, node_id: str, known: _Known) -> None:
         if len(self._known) >= KNOWN_MAX:
             self._known.clear()
-        until = None if current else keys.previous_until
-        self._known[node_id] = _Known(presented, caller, until)
-        return caller
+        self._known[node_id] = known
 
     def _promote(self, connection: Connection, *, node_id: str, pending_hash: str) -> None:
         nodes.promote_pending_key(connection, node_id, pending_hash, self._clock() + OVERLAP)
+        # Whoever knows the key before must learn that its time is limited now.
+        changes.announce(connection, Topic.CREDENTIALS)
+
+
+def _require_valid(connection: Connection, node_id: str) -> None:
+    """Check that a node is there and not revoked."""
+    if _require_there(connection, node_id).revoked_at is not None:
+        raise UnknownObject(
+            f"The node {node_id!r} is revoked. Let it in again first: "
+            f"boundless cloud nodes readmit {node_id}"
+        )
+
+
+def _require_there(connection: Connection, node_id: str) -> NodeKeys:
+    keys = nodes.find_keys(connection, node_id)
+    if keys is None:
+        raise UnknownObject(
+            f"There is no node {node_id!r}. `boundless cloud nodes` lists those that there are."
+        )
+    return keys

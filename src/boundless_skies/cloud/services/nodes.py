@@ -17,10 +17,12 @@ from boundless_skies.cloud.domain.nodes import (
     read_profile,
     read_wish,
 )
+from boundless_skies.cloud.domain.operators import Operator, Role
 from boundless_skies.cloud.domain.reading import json_object
 from boundless_skies.cloud.domain.times import Clock, iso
+from boundless_skies.cloud.services.admission import admit
 from boundless_skies.cloud.services.beats import BeatBook
-from boundless_skies.cloud.storage import nodes
+from boundless_skies.cloud.storage import audit, nodes
 from boundless_skies.cloud.storage.database import Database
 
 FRESH_ID_TRIES = 20
@@ -53,13 +55,21 @@ class NodeService:
         ------
         InvalidInput
             If the registration breaks a rule.
+        Forbidden
+            If the network takes no new nodes, or none without a valid activation code.
         """
         registration = json_object(body, "The registration")
         wish = read_wish(registration.get("node_id"))
         profile = read_profile(registration)
         api_key = new_key("node")
         node_id = await self._database.write(
-            partial(self._add, wish=wish, profile=profile, hashed=key_hash(api_key))
+            partial(
+                self._add,
+                wish=wish,
+                profile=profile,
+                hashed=key_hash(api_key),
+                code=registration.get("activation_code"),
+            )
         )
         return {"node_id": node_id, "api_key": api_key, "features": FEATURES}
 
@@ -86,10 +96,21 @@ class NodeService:
         await self._beats.flush()
         found = await self._database.read(partial(nodes.find, node_id=node_id))
         if found is None:
-            raise UnknownObject(
-                f"There is no node {node_id!r}. `boundless cloud nodes` lists those that there are."
-            )
+            raise _unknown(node_id)
         return found
+
+    async def show_owner(self, operator: Operator, node_id: str, *, public: bool) -> None:
+        """Name a node's owner on public pages, or no longer.
+
+        Raises
+        ------
+        UnknownObject
+            If there is no such node.
+        """
+        operator.require(Role.OPERATOR)
+        await self._database.write(
+            partial(self._show_owner, operator=operator, node_id=node_id, public=public)
+        )
 
     async def describe(self, caller: Caller) -> dict[str, Any]:
         """Return a node's own entry, exact and without its key."""
@@ -113,12 +134,38 @@ class NodeService:
         }
 
     def _add(
-        self, connection: Connection, *, wish: str | None, profile: Profile, hashed: str
+        self,
+        connection: Connection,
+        *,
+        wish: str | None,
+        profile: Profile,
+        hashed: str,
+        code: Any,
     ) -> str:
-        node_id = wish or fresh_node_id(None)
-        for _ in range(FRESH_ID_TRIES):
-            if not nodes.exists(connection, node_id):
-                nodes.add(connection, node_id, hashed, profile, self._clock())
-                return node_id
-            node_id = fresh_node_id(wish)
-        raise Unavailable("No free node_id was found; try again.", 1)
+        node_id = _free_node_id(connection, wish)
+        admit(connection, code, node_id, self._clock)
+        nodes.add(connection, node_id, hashed, profile, self._clock())
+        return node_id
+
+    def _show_owner(
+        self, connection: Connection, *, operator: Operator, node_id: str, public: bool
+    ) -> None:
+        if not nodes.show_owner(connection, node_id, public=public):
+            raise _unknown(node_id)
+        detail = {"public": public}
+        audit.add(connection, operator, "node.owner", node_id, detail, self._clock())
+
+
+def _free_node_id(connection: Connection, wish: str | None) -> str:
+    node_id = wish or fresh_node_id(None)
+    for _ in range(FRESH_ID_TRIES):
+        if not nodes.exists(connection, node_id):
+            return node_id
+        node_id = fresh_node_id(wish)
+    raise Unavailable("No free node_id was found; try again.", 1)
+
+
+def _unknown(node_id: str) -> UnknownObject:
+    return UnknownObject(
+        f"There is no node {node_id!r}. `boundless cloud nodes` lists those that there are."
+    )

@@ -1,16 +1,24 @@
 """Operators: their tokens, and what they did."""
 
 import re
+from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection
 
-from boundless_skies.cloud.domain.errors import InvalidCredentials, InvalidInput, UnknownObject
+from boundless_skies.cloud.domain.errors import (
+    Forbidden,
+    InvalidCredentials,
+    InvalidInput,
+    UnknownObject,
+)
 from boundless_skies.cloud.domain.keys import key_hash, key_matches, new_key
 from boundless_skies.cloud.domain.operators import Operator, Role
 from boundless_skies.cloud.domain.reading import shown
 from boundless_skies.cloud.domain.times import Clock
-from boundless_skies.cloud.storage import audit, settings, tokens
+from boundless_skies.cloud.storage import audit, sessions, settings, tokens
 from boundless_skies.cloud.storage.audit import Deed
 from boundless_skies.cloud.storage.database import Database
 from boundless_skies.cloud.storage.tokens import Token
@@ -20,12 +28,14 @@ FIRST_FORM_SETTING = "operator_key_hash"
 THE_CLOUD = Operator("the cloud", Role.ADMIN)
 ENVIRONMENT = Operator("BOUNDLESS_ADMIN_KEY", Role.ADMIN)
 USE_NOTED_S = 60.0
+SESSION_LASTS = timedelta(hours=12)
+"""A night, and the evening before it."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
 class OperatorService:
-    """Knows operators by their tokens.
+    """Knows operators by their tokens, and by the sessions that they began with them.
 
     Parameters
     ----------
@@ -65,7 +75,33 @@ class OperatorService:
             raise InvalidCredentials("invalid admin key")
         return Operator(found.name, found.role)
 
-    async def create_token(self, operator: Operator, name: str, role: str) -> str:
+    async def sign_in(self, key: str | None) -> str:
+        """Begin a session on the pages; return its secret, which is told here and never again.
+
+        Raises
+        ------
+        InvalidCredentials
+            If the key is nobody's, or revoked.
+        """
+        operator = await self.authenticate(key)
+        secret = new_key("session")
+        job = partial(self._begin, operator=operator, hashed=self._session_hash(secret, operator))
+        await self._database.write(job)
+        return secret
+
+    async def find_session(self, secret: str | None) -> Operator | None:
+        """Return who is signed in with a session's secret; None where it has ended."""
+        if not secret:
+            return None
+        hashes = [self._session_hash(secret, who) for who in (ENVIRONMENT, None)]
+        return await self._database.read(partial(self._find_session, hashes=hashes))
+
+    async def sign_out(self, secret: str) -> None:
+        """End a session."""
+        hashes = [self._session_hash(secret, who) for who in (ENVIRONMENT, None)]
+        await self._database.write(partial(sessions.end, hashes=hashes))
+
+    async def create_token(self, operator: Operator, name: Any, role: Any) -> str:
         """Make a token; it is told here and never again.
 
         Raises
@@ -74,12 +110,12 @@ class OperatorService:
             If the name or the role cannot be used.
         """
         operator.require(Role.ADMIN)
-        if not _NAME.fullmatch(name):
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name == ENVIRONMENT.name:
             raise InvalidInput(
                 f"The name {shown(name)} cannot be used: letters, digits, '.', '_', '@' and '-', "
-                "at most 64, beginning with a letter or digit."
+                "at most 64, beginning with a letter or digit; BOUNDLESS_ADMIN_KEY is taken."
             )
-        if role not in set(Role):
+        if not isinstance(role, str) or role not in set(Role):
             raise InvalidInput(f"role {shown(role)} must be one of {', '.join(Role)}.")
         made = new_key("operator")
         job = partial(
@@ -88,16 +124,32 @@ class OperatorService:
         await self._database.write(job)
         return made
 
-    async def revoke_token(self, operator: Operator, name: str) -> None:
-        """Revoke a token; it is refused everywhere from now on.
+    async def revoke_token(
+        self, operator: Operator, name: str, *, even_the_last: bool = False
+    ) -> None:
+        """Revoke a token; it is refused everywhere from now on, and whoever is signed in with it.
+
+        Parameters
+        ----------
+        operator : Operator
+            Who revokes it.
+        name : str
+            The token's name.
+        even_the_last : bool
+            Also where no admin could get in any more but on the cloud's own machine.
 
         Raises
         ------
         UnknownObject
             If there is no valid token of this name.
+        Forbidden
+            If it is the last one of an admin, and no key comes from the environment.
         """
         operator.require(Role.ADMIN)
-        await self._database.write(partial(self._revoke, operator=operator, name=name))
+        keeps_one = not even_the_last and self._given_hash is None
+        await self._database.write(
+            partial(self._revoke, operator=operator, name=name, keeps_one=keeps_one)
+        )
 
     async def list_tokens(self, operator: Operator) -> list[Token]:
         """Return every token, revoked ones too."""
@@ -107,8 +159,8 @@ class OperatorService:
     async def list_deeds(
         self, operator: Operator, limit: int, before_id: int | None = None
     ) -> list[Deed]:
-        """Return what operators did, the newest first."""
-        operator.require(Role.READER)
+        """Return what operators did, the newest first; those before a number."""
+        operator.require(Role.ADMIN)
         return await self._database.read(
             partial(audit.list_newest, limit=limit, before_id=before_id)
         )
@@ -120,6 +172,26 @@ class OperatorService:
             if last is None or (now - last).total_seconds() > USE_NOTED_S:
                 await self._database.write(partial(tokens.note_use, name=found.name, now=now))
         return found
+
+    def _session_hash(self, secret: str, operator: Operator | None) -> str:
+        """Return what is kept of a session; one of the environment's key ends with that key."""
+        if operator == ENVIRONMENT:
+            return key_hash(f"{secret} {self._given_hash}")
+        return key_hash(secret)
+
+    def _begin(self, connection: Connection, *, operator: Operator, hashed: str) -> None:
+        now = self._clock()
+        sessions.remove_expired(connection, now)
+        sessions.add(connection, hashed, operator.name, now, now + SESSION_LASTS)
+
+    def _find_session(self, connection: Connection, *, hashes: Sequence[str]) -> Operator | None:
+        found = sessions.find(connection, hashes, self._clock())
+        if found == ENVIRONMENT.name:
+            return ENVIRONMENT
+        token = tokens.find(connection, found) if found is not None else None
+        if token is None or token.revoked_at is not None:
+            return None
+        return Operator(token.name, token.role)
 
     def _make_first(self, connection: Connection, *, hashed: str) -> bool:
         """Take over the first form's key, or make one, where there is no admin; tells if made."""
@@ -143,8 +215,18 @@ class OperatorService:
         tokens.add(connection, name, hashed, role, operator.name, now)
         audit.add(connection, operator, "token.create", name, {"role": str(role)}, now)
 
-    def _revoke(self, connection: Connection, *, operator: Operator, name: str) -> None:
+    def _revoke(
+        self, connection: Connection, *, operator: Operator, name: str, keeps_one: bool
+    ) -> None:
         now = self._clock()
+        if keeps_one and tokens.lock_valid(connection, Role.ADMIN) == [name]:
+            raise Forbidden(
+                f"{name!r} is the last valid token of an admin. Make another one first, or revoke "
+                f"it on the cloud's machine: boundless cloud tokens revoke {name}"
+            )
         if not tokens.revoke(connection, name, now):
-            raise UnknownObject(f"There is no valid token {name!r}; `boundless cloud tokens list`.")
+            raise UnknownObject(
+                f"There is no valid token {shown(name)}; `boundless cloud tokens list`."
+            )
+        sessions.end_all(connection, name)
         audit.add(connection, operator, "token.revoke", name, {}, now)

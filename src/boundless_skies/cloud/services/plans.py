@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from boundless_skies.cloud.domain.errors import InvalidInput, UnknownObject
 from boundless_skies.cloud.domain.events import Event, read_events
 from boundless_skies.cloud.domain.nodes import Caller, Node
-from boundless_skies.cloud.domain.operators import Operator
+from boundless_skies.cloud.domain.operators import Operator, Role
 from boundless_skies.cloud.domain.plans import PublishedPlan, read_plan
 from boundless_skies.cloud.domain.reading import json_object, shown
 from boundless_skies.cloud.domain.times import Clock
@@ -44,6 +44,7 @@ class PlanService:
             If it is not in the form that nodes read, or its ``plan_id`` belongs
             to another plan.
         """
+        operator.require(Role.OPERATOR)
         plan = read_plan(
             document,
             node_id=node.node_id,

@@ -41,3 +41,14 @@ def list_newest(connection: Connection, limit: int, *, before_id: int | None = N
     if before_id is not None:
         query = query.where(audit.c.id < before_id)
     return [Deed(**row) for row in connection.execute(query).mappings()]
+
+
+def list_about(connection: Connection, node_id: str, limit: int) -> list[Deed]:
+    """Return what was done to a node, the newest first."""
+    query = (
+        select(audit)
+        .where(audit.c.subject == node_id, audit.c.action.startswith("node."))
+        .order_by(audit.c.id.desc())
+        .limit(limit)
+    )
+    return [Deed(**row) for row in connection.execute(query).mappings()]

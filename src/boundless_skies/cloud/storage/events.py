@@ -1,11 +1,36 @@
 """Queries about what became of plans and interrupts."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
 from boundless_skies.cloud.domain.events import Event
 from boundless_skies.cloud.schema.tables import events
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeardEvent:
+    """An event as it is kept; ``subject`` is the plan's id, or ``interrupt`` and its number."""
+
+    subject: str
+    item_id: str | None
+    state: str
+    reason: str
+    happened_at: str
+    received_at: datetime
+
+
+def list_newest(connection: Connection, node_id: str, limit: int) -> list[HeardEvent]:
+    """Return what a node told last, the newest first."""
+    e = events.c
+    query = (
+        select(e.subject, e.item_id, e.state, e.reason, e.happened_at, e.received_at)
+        .where(e.node_id == node_id)
+        .order_by(e.received_at.desc(), e.happened_at.desc(), e.event_id)
+        .limit(limit)
+    )
+    return [HeardEvent(**row) for row in connection.execute(query).mappings()]
 
 
 def add_all(

@@ -57,6 +57,12 @@ def find_by_name(connection: Connection, node_id: str, original_name: str) -> St
     return _to_image(connection.execute(query).mappings().first())
 
 
+def list_newest(connection: Connection, node_id: str, limit: int) -> list[StoredImage]:
+    """Return the images that a node sent last, the newest first."""
+    query = select(images).where(_c.node_id == node_id).order_by(_c.id.desc()).limit(limit)
+    return [image for row in connection.execute(query).mappings() if (image := _to_image(row))]
+
+
 def add(connection: Connection, image: StoredImage) -> None:
     """Add an image whose file is kept."""
     connection.execute(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, update
 
 from boundless_skies.cloud.domain.nodes import Beat, Node, Profile
 from boundless_skies.cloud.schema.tables import nodes
@@ -118,6 +118,34 @@ def count(connection: Connection, beat_since: datetime | None = None) -> int:
     if beat_since is not None:
         query = query.where(_c.last_beat_at > beat_since)
     return connection.scalar(query) or 0
+
+
+def list_offline(connection: Connection, since: datetime, limit: int) -> tuple[int, list[Node]]:
+    """Return how many nodes have not beaten since an instant, and those that left last."""
+    silent = or_(_c.last_beat_at.is_(None), _c.last_beat_at <= since)
+    # Those that never beat come last on either database.
+    newest = (_c.last_beat_at.is_(None), _c.last_beat_at.desc(), _c.node_id)
+    return _count_and_list(connection, and_(silent, _c.revoked_at.is_(None)), newest, limit)
+
+
+def list_behind(connection: Connection, age_s: float, limit: int) -> tuple[int, list[Node]]:
+    """Return how many nodes have held something back for so long (s), the longest first."""
+    behind = and_(_c.queue_age_s > age_s, _c.revoked_at.is_(None))
+    return _count_and_list(connection, behind, (_c.queue_age_s.desc(), _c.node_id), limit)
+
+
+def list_rotating(connection: Connection, limit: int) -> tuple[int, list[Node]]:
+    """Return how many nodes were asked for a new key and have none yet, the oldest first."""
+    asked = _c.rotation_asked_at.is_not(None)
+    return _count_and_list(connection, asked, (_c.rotation_asked_at, _c.node_id), limit)
+
+
+def _count_and_list(
+    connection: Connection, where: Any, order: Sequence[Any], limit: int
+) -> tuple[int, list[Node]]:
+    counted = connection.scalar(select(func.count()).select_from(nodes).where(where)) or 0
+    rows = connection.execute(select(nodes).where(where).order_by(*order).limit(limit))
+    return counted, [_to_node(row) for row in rows]
 
 
 def record_beats(connection: Connection, beats: Mapping[str, TakenBeat]) -> None:
@@ -243,6 +271,7 @@ def _to_node(row: Row[Any]) -> Node:
         conditions=row.conditions,
         queued_uploads=row.queued_uploads,
         queue_age_s=row.queue_age_s,
+        rotation_asked_at=row.rotation_asked_at,
         revoked_at=row.revoked_at,
         image_bytes=row.image_bytes,
     )

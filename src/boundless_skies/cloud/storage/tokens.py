@@ -52,6 +52,12 @@ def count_valid(connection: Connection, role: Role) -> int:
     return connection.scalar(query) or 0
 
 
+def lock_valid(connection: Connection, role: Role) -> list[str]:
+    """Return the names of a role's valid tokens, which nobody else can revoke meanwhile."""
+    query = select(_c.name).where(_c.role == str(role), _c.revoked_at.is_(None))
+    return list(connection.scalars(query.order_by(_c.name).with_for_update()))
+
+
 def note_use(connection: Connection, name: str, now: datetime) -> None:
     """Keep when a token was used last."""
     connection.execute(update(operator_tokens).where(_c.name == name).values(last_used_at=now))
