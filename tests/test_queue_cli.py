@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from tests.support.capture_server import Answer, capture_server, wait_until
+from tests.support.disks import small_disk
 
 from boundless_skies.cli import main
 from cloud_communicator.payload import measurement_payload
@@ -132,6 +133,20 @@ def test_a_missing_folder_is_one_clear_line(tmp_path: Path) -> None:
     outcome = run(tmp_path / "none", "list")
     assert outcome.exit_code == 1
     assert "There is no data folder" in outcome.output
+
+
+def test_books_are_shown_on_a_card_that_went_read_only(tmp_path: Path) -> None:
+    """List, verify and export need to write nothing; replay and drop say why they cannot."""
+    with small_disk(tmp_path / "card", 200_000) as card:
+        RetryQueue(card.root).put(measurement_payload({"bjd": 2460000.5}, None))
+        card.shut(card.root)
+        assert listed(card.root)["queued"] == [2460000.5]
+        assert run(card.root, "verify").exit_code == 0
+        assert len(json.loads(run(card.root, "export").stdout)) == 1
+        outcome = run(card.root, "drop", "--all", "--yes")
+        assert outcome.exit_code == 1
+        assert "cannot be used: Read-only file system" in outcome.output
+        card.mend()
 
 
 def test_misspelt_command_gets_the_nearest_right_one() -> None:

@@ -2,9 +2,10 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from errno import EROFS
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Books:
 def read_books(folder: Path) -> Books:
     """Read a link's data folder, in step with a node that may run beside."""
     path = folder / QUEUE_NAME
-    with file_lock(path.with_suffix(".lock")) if path.exists() else nullcontext():
+    with _in_step(path) if path.exists() else nullcontext():
         reading = Reading(path.read_bytes() if path.exists() else b"", "measurement")
         ledgers = {name: Ledger(folder / file).records() for name, file in LEDGERS.items()}
         lines = sum(_count_lines(folder / file) for file in LEDGERS.values())
@@ -67,6 +68,18 @@ def read_books(folder: Path) -> Books:
         put_aside=sorted(folder.glob(f"{QUEUE_NAME}.damaged-{ANY_NAME}")),
         torn=lines - sum(len(records) for records in ledgers.values()),
     )
+
+
+@contextmanager
+def _in_step(path: Path) -> Iterator[None]:
+    """Keep others from changing the books; on a card that went read-only nobody can."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(file_lock(path.with_suffix(".lock")))
+        except OSError as error:
+            if error.errno != EROFS:
+                raise
+        yield
 
 
 def _count_lines(path: Path) -> int:
