@@ -23,6 +23,10 @@ CONFLICT_TRIES = 4
 LOOK_AGAIN_S = 5.0
 """How long a change can go unheard of where its signal was lost."""
 
+# PostgreSQL's words: serialisation failure, deadlock, and a month's partition that another
+# process has just made.
+_PASSING = ("40001", "40P01", "42P07")
+
 logger = logging.getLogger(__name__)
 
 
@@ -122,8 +126,7 @@ def is_conflict(error: DBAPIError) -> bool:
     """Tell whether a job met another one's row, and is right to be run again."""
     if isinstance(error, IntegrityError):
         return True
-    # Serialisation failure and deadlock.
-    return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
+    return getattr(error.orig, "sqlstate", None) in _PASSING
 
 
 def heard_changes(known: dict[str, int], seen: dict[str, int]) -> list[str]:
