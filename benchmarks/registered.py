@@ -11,20 +11,40 @@ import sqlalchemy as sa
 
 from benchmarks import messages
 from boundless_skies.cloud.domain.keys import key_hash
-from boundless_skies.cloud.schema.tables import nodes
+from boundless_skies.cloud.schema.tables import nodes, plans
 
 CHUNK = 10_000
+PLAN_ITEMS = [
+    {
+        "item_id": f"item-{number}",
+        "target": f"Star {number}",
+        "ra": 21.7145,
+        "dec": 43.5864,
+        "expDur": 30.0,
+        "expCount": 20,
+        "binning": 1,
+        "filter": "CV",
+        "startTime": f"{number + 10}:00",
+        "start_utc": f"2026-03-01T{number + 10}:00:00Z",
+        "end_utc": f"2026-03-01T{number + 10}:15:00Z",
+        "score": 0.87,
+        "notes": "",
+    }
+    for number in range(10)
+]
 
 
-def in_ours(database: str, count: int) -> None:
-    """Register nodes in our cloud's database, which must have its tables."""
+def in_ours(database: str, count: int, *, with_plans: bool = False) -> None:
+    """Register nodes in our cloud's database, which must have its tables; a plan for each too."""
     url = database.replace("postgresql://", "postgresql+psycopg://")
     engine = sa.create_engine(url if "://" in url else f"sqlite:///{url}")
     now = datetime.now(UTC)
     with engine.begin() as connection:
         for first in range(0, count, CHUNK):
-            rows = [_node(number, now) for number in range(first, min(count, first + CHUNK))]
-            connection.execute(sa.insert(nodes), rows)
+            numbers = range(first, min(count, first + CHUNK))
+            connection.execute(sa.insert(nodes), [_node(number, now) for number in numbers])
+            if with_plans:
+                connection.execute(sa.insert(plans), [_plan(number, now) for number in numbers])
     engine.dispose()
 
 
@@ -42,6 +62,17 @@ def _node(number: int, now: datetime) -> dict[str, Any]:
         "rig": {},
         "registered_at": now,
         "conditions": {},
+    }
+
+
+def _plan(number: int, now: datetime) -> dict[str, Any]:
+    return {
+        "plan_id": f"plan-{number}",
+        "node_id": messages.node_id(number),
+        "night": "2026-03-01",
+        "generated_at": now,
+        "published_at": now,
+        "items": PLAN_ITEMS,
     }
 
 
