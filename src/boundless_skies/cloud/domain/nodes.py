@@ -81,6 +81,12 @@ class Node:
         """Tell whether the last beat is recent enough."""
         return self.last_beat_at is not None and now - self.last_beat_at < ONLINE_WITHIN
 
+    def state(self, now: datetime) -> str:
+        """Return online, offline, or revoked, in one word."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "online" if self.is_online(now) else "offline"
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:

@@ -49,11 +49,12 @@ class Attention:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeList:
-    """Nodes by name, with how many there are in all."""
+    """Nodes by name, with their current plans, and how many nodes there are in all."""
 
     now: datetime
     nodes: list[Node]
     nodes_in_all: int
+    plans: dict[str, PublishedPlan]
     measurements: dict[str, int]
 
 
@@ -134,10 +135,12 @@ class ControlRoom:
         )
 
     def _list_nodes(self, connection: Connection, *, after: str | None) -> NodeList:
+        some = nodes.list_some(connection, after=after, limit=NODES_SHOWN_MAX)
         return NodeList(
             now=self._clock(),
-            nodes=nodes.list_some(connection, after=after, limit=NODES_SHOWN_MAX),
+            nodes=some,
             nodes_in_all=nodes.count(connection),
+            plans=plans.list_current(connection, [node.node_id for node in some]),
             measurements=measurements.count_by_node(connection),
         )
 

@@ -28,6 +28,8 @@ FIRST_FORM_SETTING = "operator_key_hash"
 THE_CLOUD = Operator("the cloud", Role.ADMIN)
 ENVIRONMENT = Operator("BOUNDLESS_ADMIN_KEY", Role.ADMIN)
 USE_NOTED_S = 60.0
+DEEDS_MAX = 1_000
+"""How many deeds one answer holds at most."""
 SESSION_LASTS = timedelta(hours=12)
 """A night, and the evening before it."""
 
