@@ -122,7 +122,7 @@ class CredentialService:
         )
         return int(asked)
 
-    async def revoke(self, operator: Operator, node_id: str, reason: str) -> None:
+    async def revoke(self, operator: Operator, node_id: str, reason: Any) -> None:
         """Refuse every key of a node from now on, in every process.
 
         Raises
