@@ -68,13 +68,18 @@ def next_try(pending: deque[Entry], row: int) -> Entry:
 
 @dataclass
 class _Drain:
-    """What is left of one drain: entries, time, and link failures in a row."""
+    """What is left of one drain: entries, time, and link failures in a row.
+
+    ``no_batch`` says why a batch was not taken, ``answered`` that a single entry was.
+    """
 
     pending: deque[Entry]
     due: float
     until: float
     stop: Event
     row: int = 0
+    no_batch: LinkFailure | None = None
+    answered: bool = False
 
 
 class Uplink:
@@ -176,6 +181,7 @@ class Uplink:
                 self._singly(drain, until_one=True)
             self._together(drain)
             self._singly(drain)
+        self._judge_batches(drain)
         if self._queue.file.entries or drain.pending:
             self._on_disk(self._queue.file.sync)
         self.count()
@@ -216,14 +222,14 @@ class Uplink:
             self._not_taken(entry, failure, drain)
         else:
             self._delivered(entry)
-            drain.row = 0
+            drain.row, drain.answered = 0, True
         finally:
             self._release([entry])
 
     def _not_taken(self, entry: Entry, failure: LinkFailure, drain: _Drain) -> None:
         if isinstance(failure, CloudRefused) and failure.status in REFUSED_FOR_GOOD:
             self._refused(entry, failure)
-            drain.row = 0
+            drain.row, drain.answered = 0, True
             return
         if not isinstance(failure, Cancelled):
             entry.failures += 1
@@ -257,22 +263,25 @@ class Uplink:
     def _try_together(self, chosen: list[Entry], drain: _Drain) -> list[Entry]:
         """Make one request; returns the entries about which the cloud said nothing."""
         claimed = [entry for entry in chosen if self._queue.claim(entry)]
+        if not claimed:
+            return []
         try:
             results = self._post_together(claimed, drain)
             self._batch_failed = False
             return self._settle(claimed, results)
-        except (CloudRefused, BadReply) as failure:
-            if isinstance(failure, CloudRefused) and failure.status not in NO_BATCH:
-                self._batch_failed = True
-                self._failed(failure, drain)
-            else:
-                self._leave_batches(failure)
         except LinkFailure as failure:
-            self._batch_failed = True
-            self._failed(failure, drain)
+            self._batch_not_taken(failure, drain)
+            return claimed
         finally:
             self._release(claimed)
-        return claimed
+
+    def _batch_not_taken(self, failure: LinkFailure, drain: _Drain) -> None:
+        refused = isinstance(failure, CloudRefused) and failure.status in NO_BATCH
+        if refused or isinstance(failure, BadReply):
+            drain.no_batch = failure
+        else:
+            self._batch_failed = True
+            self._failed(failure, drain)
 
     def _post_together(self, entries: list[Entry], drain: _Drain) -> list[LinkFailure | None]:
         body, headers = body_of(entries)
@@ -299,9 +308,15 @@ class Uplink:
                 unclear.append(entry)
         return unclear
 
-    def _leave_batches(self, failure: LinkFailure) -> None:
-        log.info("Measurements go one by one for a while: %s", failure)
-        self._batch_again_at = self._monotonic() + NO_BATCH_S
+    def _judge_batches(self, drain: _Drain) -> None:
+        """Leave batches alone for a while, if the cloud took single entries in their place."""
+        if drain.no_batch is None:
+            return
+        if drain.answered:
+            log.info("Measurements go one by one for a while: %s", drain.no_batch)
+            self._batch_again_at = self._monotonic() + NO_BATCH_S
+        else:  # it was no cloud that answered so, but a network's log-in page or a lost proxy
+            self._batch_failed = True
 
     def _release(self, entries: list[Entry]) -> None:
         if self._queue.release(entries):

@@ -238,6 +238,22 @@ def test_batches_are_tried_again_later(
     assert posts(server)[-1] == BATCH
 
 
+@pytest.mark.parametrize("answer", [Answer(404, b"<html>"), Answer(200, b"<html>")])
+def test_page_of_the_network_is_no_reason_to_leave_batches(
+    server: CaptureServer, cloud: FeatureCloud, links: Links, answer: Answer
+) -> None:
+    """What answers everything so is not the cloud; when that is back, batches are too."""
+    server.rules[BATCH] = server.rules[MEASUREMENTS] = answer
+    link = filled(server, links, 500)
+    beat(link)
+    assert posts(server)[0] == BATCH
+    server.rules[BATCH], server.rules[MEASUREMENTS] = cloud._batch, cloud._measurement
+    server.requests.clear()
+    beat(link)
+    assert posts(server) == [MEASUREMENTS, BATCH]
+    assert link.status["queued_uploads"] == 0
+
+
 # -- bad luck -----------------------------------------------------------------------------
 
 
