@@ -34,7 +34,7 @@ def filled(server: CaptureServer, links: Links, count: int, **cloud: Any) -> Clo
     links.folder.mkdir()
     lines = b",\n".join(line(number) for number in range(count))
     (links.folder / QUEUE_NAME).write_bytes(b"[\n" + lines + b"\n]\n")
-    link = links.make(server.url, **{"heartbeat_interval": 60, **cloud})
+    link = links.make(server.url, **{"heartbeat_interval": 60, "timeout": 20, **cloud})
     assert link._beat(threading.Event())
     server.requests.clear()
     return link
@@ -413,7 +413,8 @@ def test_kill_between_the_commit_and_the_removal_makes_no_second_row(
 ) -> None:
     """The next drain is told that all are duplicates, and the queue is empty."""
     filled(server, links, 20)._uplink._queue.file.close()
-    config = json.dumps({"cloud": cloud_block(server.url, links.folder)})
+    times = {"heartbeat_interval": 60, "timeout": 20}
+    config = json.dumps({"cloud": cloud_block(server.url, links.folder, **times)})
     node: list[subprocess.Popen[bytes]] = []
 
     def kill(request: Request) -> Answer:
@@ -427,7 +428,7 @@ def test_kill_between_the_commit_and_the_removal_makes_no_second_row(
         node.append(process)
     assert queued(links.folder) == list(range(20))
     server.rules[BATCH] = cloud._batch
-    link = links.make(server.url)
+    link = links.make(server.url, **times)
     beat(link)
     assert (link.status["queued_uploads"], link.status["delivered"]) == (0, 20)
     assert taken(cloud) == list(range(20))
