@@ -40,7 +40,7 @@ def test_revoked_key_is_told_with_what_to_do(server: CaptureServer, links: Links
 
 def test_key_that_the_operator_gives_back_works_again(server: CaptureServer, links: Links) -> None:
     """Without a restart, all that waited arrives."""
-    link = links.make(server.url)
+    link = links.make(server.url, heartbeat_interval=60)
     server.rules[BEAT] = REVOKED
     link._uplink.enqueue(line(1))
     beat(link)
