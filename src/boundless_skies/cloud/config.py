@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from boundless_skies.cloud.peers import LOOPBACK, Networks
+
 DATABASE_FILE = "cloud.sqlite3"
 DEFAULT_PORT = 8800
 DEFAULT_HOST = "127.0.0.1"
@@ -14,7 +16,8 @@ class CloudConfig:
     """Where a cloud keeps its data, what it lets in, and an admin's key where one was handed in.
 
     ``image_quota_bytes`` is what one node's images may take, ``keep_images_days``
-    how long they are kept; None for no limit.
+    how long they are kept; None for no limit. What ``trusted_proxies`` say of a
+    request's origin is believed.
     """
 
     data_dir: Path
@@ -24,6 +27,7 @@ class CloudConfig:
     image_quota_bytes: int | None = None
     keep_images_days: float | None = None
     admin_key: str | None = None
+    trusted_proxies: Networks = LOOPBACK
     registration: str | None = None
 
     @property

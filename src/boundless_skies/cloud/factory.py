@@ -13,7 +13,7 @@ from litestar.di import Provide
 
 from boundless_skies.cloud.config import CloudConfig
 from boundless_skies.cloud.domain.times import Clock, utc_now
-from boundless_skies.cloud.handlers import node_calls, operator_calls, public_calls
+from boundless_skies.cloud.handlers import node_calls, operations, operator_calls, public_calls
 from boundless_skies.cloud.handlers.context import (
     provide_node,
     provide_operator,
@@ -21,6 +21,7 @@ from boundless_skies.cloud.handlers.context import (
 )
 from boundless_skies.cloud.handlers.described import build_openapi
 from boundless_skies.cloud.handlers.errors import answer_error, describe, status_of
+from boundless_skies.cloud.observing import Observed
 from boundless_skies.cloud.pages import reference, views
 from boundless_skies.cloud.pages.assets import AssetShelf
 from boundless_skies.cloud.pages.renderer import PageRenderer
@@ -32,11 +33,13 @@ from boundless_skies.cloud.services.credentials import CredentialService
 from boundless_skies.cloud.services.images import ImageLimits, ImageService
 from boundless_skies.cloud.services.interrupts import InterruptService
 from boundless_skies.cloud.services.measurements import MeasurementService
+from boundless_skies.cloud.services.metrics import Meters, MetricsService
 from boundless_skies.cloud.services.network import NetworkService
 from boundless_skies.cloud.services.nodes import NodeService
 from boundless_skies.cloud.services.operators import OperatorService
 from boundless_skies.cloud.services.plans import PlanService
 from boundless_skies.cloud.services.reviews import ReviewService
+from boundless_skies.cloud.services.readiness import ReadinessService
 from boundless_skies.cloud.services.settling import SettlingService
 from boundless_skies.cloud.services.target_names import TargetNames
 from boundless_skies.cloud.services.thumbnails import ThumbnailMaker
@@ -82,6 +85,11 @@ class Cloud:
         async with self.opened(), self.upkeep.running():
             yield self
 
+    def stop_waiting(self) -> None:
+        """Be ready for no new calls, and answer those that wait: the process is about to stop."""
+        self.services.readiness.close()
+        self.services.interrupts.close()
+
 
 def make_cloud(config: CloudConfig, clock: Clock = utc_now) -> Cloud:
     """Prepare the data folder and make the services; nothing is opened yet.
@@ -98,6 +106,7 @@ def make_cloud(config: CloudConfig, clock: Clock = utc_now) -> Cloud:
     blobs = open_blob_store(config.images_address, config.data_dir, clock)
     thumbnails = ThumbnailMaker()
     services = _make_services(config, database, blobs, thumbnails, clock)
+    services.measurements.group.on_commit = services.metrics.meters.note_commit
     return Cloud(config, services, database, blobs, thumbnails, Upkeep(database, services))
 
 
@@ -130,11 +139,13 @@ def _make_services(
         control_room=ControlRoom(database, beats, node_service, clock),
         reviews=ReviewService(database, clock),
         settling=SettlingService(database),
+        metrics=MetricsService(Meters(), database, clock),
+        readiness=ReadinessService(database, blobs),
         target_names=names,
     )
 
 
-def make_app(cloud: Cloud) -> SecureHeaders:
+def make_app(cloud: Cloud) -> Observed:
     """Return the web application of a cloud; it opens the cloud, and closes it at its end."""
 
     @asynccontextmanager
@@ -150,6 +161,7 @@ def make_app(cloud: Cloud) -> SecureHeaders:
             *calls,
             *views.PAGES,
             *reference.REFERENCE,
+            *operations.CALLS,
         ],
         dependencies={
             "services": Provide(provide_services, sync_to_thread=False),
@@ -165,7 +177,8 @@ def make_app(cloud: Cloud) -> SecureHeaders:
         openapi_config=None,
         logging_config=None,
     )
-    return SecureHeaders(app)
+    meters = cloud.services.metrics.meters
+    return Observed(SecureHeaders(app), meters, cloud.config.trusted_proxies)
 
 
 def _answer_error(renderer: PageRenderer, request: CloudRequest, error: Exception) -> Response[Any]:

@@ -1,7 +1,7 @@
 """``boundless cloud``: run a cloud, and steer it from its own machine."""
 
-import logging
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -15,12 +15,35 @@ from boundless_skies.cloud.config import (
     DEFAULT_PORT,
     CloudConfig,
 )
+from boundless_skies.cloud.logs import JSON, TEXT, LogStyle
+from boundless_skies.cloud.peers import LOOPBACK, Networks, read_networks
 from boundless_skies.cloud.domain.admission import Policy
 from boundless_skies.cloud.serving import serve
 
 ADMIN_KEY_VARIABLE = "BOUNDLESS_ADMIN_KEY"
 DATABASE_URL_VARIABLE = "BOUNDLESS_DATABASE_URL"
 IMAGES_VARIABLE = "BOUNDLESS_IMAGES"
+WORKERS_VARIABLE = "BOUNDLESS_WORKERS"
+TRUST_PROXY_VARIABLE = "BOUNDLESS_TRUST_PROXY"
+LOG_FORMAT_VARIABLE = "BOUNDLESS_LOG_FORMAT"
+WORKERS_MAX = 256
+
+
+class NetworkList(click.ParamType[Networks]):
+    """Addresses and networks, parted by commas."""
+
+    name = "ADDRESS[,…]"
+
+    def convert(
+        self, value: str | Networks, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Networks:
+        """Return the networks."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return read_networks(value)
+        except ValueError as error:
+            self.fail(f"{error}. Write addresses such as 10.0.0.5 or 10.0.0.0/8.", param, ctx)
 REGISTRATION_VARIABLE = "BOUNDLESS_REGISTRATION"
 
 
@@ -53,6 +76,29 @@ REGISTRATION_VARIABLE = "BOUNDLESS_REGISTRATION"
     envvar=REGISTRATION_VARIABLE,
     help="Which nodes may join from this start on.  [default: as before, open at first]",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, WORKERS_MAX),
+    default=1,
+    envvar=WORKERS_VARIABLE,
+    show_default=True,
+    help="How many processes share the work.",
+)
+@click.option(
+    "--trust-proxy",
+    "trusted_proxies",
+    type=NetworkList(),
+    default=LOOPBACK,
+    envvar=TRUST_PROXY_VARIABLE,
+    help="Whose X-Forwarded-For and -Proto are believed, or none.  [default: this machine]",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice([TEXT, JSON]),
+    envvar=LOG_FORMAT_VARIABLE,
+    help="[default: text on a terminal, else json]",
+)
+@click.option("--access-log", is_flag=True, help="One line in the log for each request.")
 @click.pass_context
 def cloud(
     context: click.Context,
@@ -61,6 +107,10 @@ def cloud(
     host: str,
     database_url: str | None,
     images_address: str | None,
+    workers: int,
+    trusted_proxies: Networks,
+    log_format: str | None,
+    access_log: bool,
     registration: str | None,
 ) -> None:
     """Run a cloud, or steer one with a subcommand.
@@ -84,12 +134,13 @@ def cloud(
         database_url=database_url,
         images_address=images_address,
         admin_key=admin_key,
+        trusted_proxies=trusted_proxies,
         registration=registration,
     )
     context.obj = config
     if context.invoked_subcommand is None:
-        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-        serve(config, host, port)
+        form = log_format or (TEXT if sys.stderr.isatty() else JSON)
+        serve(config, host, port, workers, LogStyle(form, access_log))
 
 
 for command in (list_nodes, migrate, plan_group, send_interrupt):

@@ -1,7 +1,6 @@
 """Every error below ``/api`` as JSON with the right status."""
 
 import logging
-import secrets
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +8,7 @@ from litestar import Response
 from litestar.exceptions import ClientException, HTTPException
 
 from boundless_skies.cloud.domain import errors
+from boundless_skies.cloud.logs import request_id
 from boundless_skies.cloud.web import CloudRequest, allowed_methods
 
 STATUS: dict[type[Exception], HTTPStatus] = {
@@ -66,9 +66,9 @@ def describe(request: CloudRequest, error: Exception, status: HTTPStatus) -> str
     """Return the sentence that tells an error; what went wrong inside goes to the log only."""
     path = request.scope["path"]
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        incident = secrets.token_hex(4)
-        logger.error("incident %s at %s %s", incident, request.method, path, exc_info=error)
-        return f"The cloud failed on this request. Its log has the details: incident {incident}."
+        logger.error("failed at %s %s", request.method, path, exc_info=error)
+        incident = request_id.get()
+        return f"The cloud failed on this request. Its log has the details: request {incident}."
     if status in SENTENCES and isinstance(error, HTTPException):
         return SENTENCES[status].format(path=path[:200], method=request.method)
     return str(error.detail) if isinstance(error, ClientException) else str(error)

@@ -9,11 +9,13 @@ from boundless_skies.cloud.services.credentials import CredentialService
 from boundless_skies.cloud.services.images import ImageService
 from boundless_skies.cloud.services.interrupts import InterruptService
 from boundless_skies.cloud.services.measurements import MeasurementService
+from boundless_skies.cloud.services.metrics import MetricsService
 from boundless_skies.cloud.services.network import NetworkService
 from boundless_skies.cloud.services.nodes import NodeService
 from boundless_skies.cloud.services.operators import OperatorService
 from boundless_skies.cloud.services.plans import PlanService
 from boundless_skies.cloud.services.reviews import ReviewService
+from boundless_skies.cloud.services.readiness import ReadinessService
 from boundless_skies.cloud.services.settling import SettlingService
 from boundless_skies.cloud.services.target_names import TargetNames
 
@@ -35,4 +37,6 @@ class Services:
     control_room: ControlRoom
     reviews: ReviewService
     settling: SettlingService
+    metrics: MetricsService
+    readiness: ReadinessService
     target_names: TargetNames

@@ -42,7 +42,7 @@ class GroupCommit(Generic[T, R]):
         self._commit = commit
         self._most = most
         self._waiting_max = waiting_max
-        self._on_commit = on_commit
+        self.on_commit = on_commit
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._worker: asyncio.Task[None] | None = None
 
@@ -78,7 +78,7 @@ class GroupCommit(Generic[T, R]):
                 if not done.done():
                     done.set_exception(error)
             return
-        self._on_commit(len(group))
+        self.on_commit(len(group))
         for (_, done), result in zip(group, results, strict=True):
             if not done.done():  # the caller may have hung up; its item is durable all the same
                 done.set_result(result)

@@ -41,6 +41,7 @@ class Upkeep:
             self._services.beats.keep_flushing(),
             self._database.watch(self._hear),
             self._services.settling.keep_settling(),
+            self._services.metrics.keep_sampling(lambda: self._services.interrupts.waiting),
             self._repeat(self._services.images.expire_old, EXPIRY_S),
         ):
             self._start(work)
@@ -50,7 +51,13 @@ class Upkeep:
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._flush_beats()
+
+    async def _flush_beats(self) -> None:
+        try:
             await self._services.beats.flush()
+        except CloudError as error:
+            logger.warning("the last second's heartbeats are lost: %s", error)
 
     def _hear(self, topic: str) -> None:
         """Forget, or learn anew, what another process has changed."""

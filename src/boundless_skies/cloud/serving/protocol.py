@@ -1,0 +1,113 @@
+"""HTTP with time-outs for peers that say nothing, say it slowly, or never take their answer.
+
+The server's own protocol waits for such a peer for ever, and a few hundred of
+them would hold every connection that there is.
+"""
+
+from asyncio import TimerHandle, Transport
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a peer is waited for, and how much it may send and hold.
+
+    ``head_s`` is the time for a request's line and headers, ``head_bytes`` their
+    size; ``take_s`` the time in which a peer must take what waits for it.
+    """
+
+    head_s: float = 15.0
+    head_bytes: int = 64 << 10
+    take_s: float = 60.0
+    connections: int = 10_000
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """Speaks HTTP with one peer, as patiently as `patience` says."""
+
+    patience: ClassVar[Patience] = Patience()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_timer: TimerHandle | None = None
+        self._take_timer: TimerHandle | None = None
+        self._head_bytes = 0
+        self._in_body = False
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Wait for the first request; a connection too many is told so."""
+        super().connection_made(transport)
+        if len(self.connections) > self.patience.connections:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+        else:
+            self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._head_timer = _stop(self._head_timer)
+        self._take_timer = _stop(self._take_timer)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; what is no body is a head, also blank lines that never become one."""
+        if not self._in_body:
+            self._await_head()
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_timer is not None and self._head_bytes > self.patience.head_bytes:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """Begin a request's head."""
+        super().on_message_begin()
+        self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """Begin a request's body, for which the handlers have limits of their own."""
+        self._head_timer = _stop(self._head_timer)
+        self._in_body = True
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request's body."""
+        self._in_body = False
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """Wait for the peer to take what waits for it."""
+        super().pause_writing()
+        if self._take_timer is None:
+            self._take_timer = self.loop.call_later(self.patience.take_s, self._cut)
+
+    def resume_writing(self) -> None:
+        """Go on: the peer has taken most of it."""
+        self._take_timer = _stop(self._take_timer)
+        super().resume_writing()
+
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_bytes = 0
+            self._head_timer = self.loop.call_later(self.patience.head_s, self._cut)
+
+    def _cut(self) -> None:
+        # Not closed, for that would wait until the peer has taken everything.
+        self.transport.abort()
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        self._head_timer = _stop(self._head_timer)
+        lines = f"HTTP/1.1 {status} {status.phrase}", "connection: close", "content-length: 0"
+        retry = ["retry-after: 5"] if status == HTTPStatus.SERVICE_UNAVAILABLE else []
+        self.transport.write("\r\n".join([*lines, *retry, "", ""]).encode())
+        self.transport.close()
+
+
+def _stop(timer: TimerHandle | None) -> TimerHandle | None:
+    """Stop a timer that may run; return what takes its place."""
+    if timer is not None:
+        timer.cancel()
+    return None
