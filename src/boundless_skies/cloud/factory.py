@@ -13,7 +13,15 @@ from litestar.di import Provide
 
 from boundless_skies.cloud.config import CloudConfig
 from boundless_skies.cloud.domain.times import Clock, utc_now
-from boundless_skies.cloud.handlers import node_calls, operations, operator_calls, public_calls
+from boundless_skies.cloud.handlers import (
+    access_calls,
+    curve_calls,
+    image_calls,
+    node_calls,
+    operations,
+    operator_calls,
+    public_calls,
+)
 from boundless_skies.cloud.handlers.context import (
     provide_node,
     provide_operator,
@@ -30,6 +38,7 @@ from boundless_skies.cloud.services.beats import BeatBook
 from boundless_skies.cloud.services.bundle import Services
 from boundless_skies.cloud.services.control_room import ControlRoom
 from boundless_skies.cloud.services.credentials import CredentialService
+from boundless_skies.cloud.services.curves import CurveService
 from boundless_skies.cloud.services.images import ImageLimits, ImageService
 from boundless_skies.cloud.services.interrupts import InterruptService
 from boundless_skies.cloud.services.measurements import MeasurementService
@@ -38,10 +47,11 @@ from boundless_skies.cloud.services.network import NetworkService
 from boundless_skies.cloud.services.nodes import NodeService
 from boundless_skies.cloud.services.operators import OperatorService
 from boundless_skies.cloud.services.plans import PlanService
-from boundless_skies.cloud.services.reviews import ReviewService
 from boundless_skies.cloud.services.readiness import ReadinessService
+from boundless_skies.cloud.services.reviews import ReviewService
 from boundless_skies.cloud.services.settling import SettlingService
 from boundless_skies.cloud.services.target_names import TargetNames
+from boundless_skies.cloud.services.targets import TargetService
 from boundless_skies.cloud.services.thumbnails import ThumbnailMaker
 from boundless_skies.cloud.services.upkeep import Upkeep
 from boundless_skies.cloud.storage import folder
@@ -107,7 +117,9 @@ def make_cloud(config: CloudConfig, clock: Clock = utc_now) -> Cloud:
     thumbnails = ThumbnailMaker()
     services = _make_services(config, database, blobs, thumbnails, clock)
     services.measurements.group.on_commit = services.metrics.meters.note_commit
-    return Cloud(config, services, database, blobs, thumbnails, Upkeep(database, services))
+    return Cloud(
+        config, services, database, blobs, thumbnails, Upkeep(database, services, config.data_dir)
+    )
 
 
 def _make_services(
@@ -134,6 +146,8 @@ def _make_services(
         interrupts=InterruptService(database, clock),
         images=ImageService(database, blobs, thumbnails, limits, clock),
         network=NetworkService(database, beats, clock),
+        curves=CurveService(database, clock),
+        targets=TargetService(database, names, clock),
         operators=OperatorService(database, config.admin_key, clock),
         admission=AdmissionService(database, clock),
         control_room=ControlRoom(database, beats, node_service, clock),
@@ -154,7 +168,14 @@ def make_app(cloud: Cloud) -> Observed:
             yield
 
     renderer = PageRenderer(AssetShelf())
-    calls = [*node_calls.CALLS, *operator_calls.CALLS, *public_calls.CALLS]
+    calls = [
+        *node_calls.CALLS,
+        *operator_calls.CALLS,
+        *access_calls.CALLS,
+        *public_calls.CALLS,
+        *curve_calls.CALLS,
+        *image_calls.CALLS,
+    ]
     openapi = build_openapi(calls)
     app = Litestar(
         route_handlers=[

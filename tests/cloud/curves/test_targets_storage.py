@@ -11,11 +11,12 @@ from sqlalchemy import Connection, create_engine, insert, select, text
 from tests.cloud.curves.conftest import Store
 from tests.support.cloud_client import make_measurement
 
+from boundless_skies.cloud.domain.curves import Selection
 from boundless_skies.cloud.domain.measurements import Entry, read_measurement
 from boundless_skies.cloud.schema.tables import measurements as measurements_table
 from boundless_skies.cloud.schema.tables import tallies
 from boundless_skies.cloud.services.settling import settle_group
-from boundless_skies.cloud.storage import measurements, migrating, targets
+from boundless_skies.cloud.storage import curves, measurements, migrating, targets
 
 NOW = datetime(2026, 3, 1, 21, tzinfo=UTC)
 
@@ -70,7 +71,7 @@ def test_a_merge_moves_names_and_points(store: Store) -> None:
     store.write(settle_group)
     assert store.write(lambda c: targets.merge(c, "Old one", "New one")) == 2
     assert store.read(lambda c: targets.list_names(c, "New one")) == ["New one", "Old one"]
-    curve = store.read(lambda c: measurements.light_curve(c, "New one", None))
+    curve = store.read(lambda c: curves.read_points(c, "New one", Selection()))
     assert [(point.bjd, point.magnitude) for point in curve] == [
         (2461000.5, 12.1),
         (2461001.5, 11.873),
@@ -88,7 +89,7 @@ def test_points_under_a_name_that_is_no_more_are_adopted(store: Store) -> None:
     store.write(lambda c: targets.merge(c, "A 1", "B 2"))
     store.write(measure("A 1"))
     assert store.write(lambda c: targets.adopt_nameless(c, NOW)) == 1
-    assert len(store.read(lambda c: measurements.light_curve(c, "B 2", None))) == 1
+    assert len(store.read(lambda c: curves.read_points(c, "B 2", Selection()))) == 1
     assert store.write(lambda c: targets.adopt_nameless(c, NOW)) == 0
 
 

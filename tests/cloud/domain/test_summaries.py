@@ -6,7 +6,8 @@ from typing import Any
 from boundless_skies.cloud.domain.measurements import Point
 from boundless_skies.cloud.domain.times import julian_date
 from boundless_skies.cloud.pages.summary import describe_curve, describe_network
-from boundless_skies.cloud.services.network import LightCurve, NetworkView, PublicNode
+from boundless_skies.cloud.services.curves import LightCurve
+from boundless_skies.cloud.services.network import NetworkView, PublicNode
 from boundless_skies.cloud.storage.targets import Target
 
 NOW = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
@@ -33,7 +34,7 @@ def point(**changes: Any) -> Point:
 
 def curve(points: list[Point]) -> LightCurve:
     """Return a light curve of a target that nothing else is known of."""
-    return LightCurve(target="x", points=points, known=Target(name="x"))
+    return LightCurve(target="x", points=points, known=Target(name="x"), names=[])
 
 
 def public_node(*, online: bool, measurements: int = 0, recent: int = 0) -> PublicNode:

@@ -1,24 +1,18 @@
 """The calls that anybody may make."""
 
-import csv
-import io
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
-from litestar import Response, get
+from litestar import get
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
 
 from boundless_skies import __version__
-from boundless_skies.cloud.domain.errors import InvalidInput
-from boundless_skies.cloud.domain.measurements import Point
-from boundless_skies.cloud.domain.reading import finite_number, shown
 from boundless_skies.cloud.domain.times import iso
-from boundless_skies.cloud.handlers.described import POINT_EXAMPLE, PUBLIC, described
+from boundless_skies.cloud.handlers.described import PUBLIC, described
 from boundless_skies.cloud.services.bundle import Services
-from boundless_skies.cloud.services.network import LightCurve, NetworkView, PublicNode
-from boundless_skies.cloud.web import CloudRequest, rest_of_path
+from boundless_skies.cloud.services.network import NetworkView, PublicNode
+from boundless_skies.cloud.web import CloudRequest
 from boundless_skies.wire import paths
 
 
@@ -43,59 +37,6 @@ async def show_health(services: NamedDependency[Services]) -> dict[str, Any]:
         "version": __version__,
         "server_time": iso(services.network.now()),
     }
-
-
-@get(
-    paths.TARGETS,
-    opt=described(
-        reply={
-            "targets": [
-                {
-                    "name": "SS Cyg",
-                    "points": 214,
-                    "nodes": 2,
-                    "filters": ["CV", "V"],
-                    "first_bjd": 2461000.2,
-                    "last_bjd": 2461000.6,
-                }
-            ]
-        },
-        who=PUBLIC,
-    ),
-)
-async def list_targets(services: NamedDependency[Services]) -> dict[str, Any]:
-    """Return every target with how much is held about it."""
-    return {"targets": [asdict(target) for target in await services.network.list_targets()]}
-
-
-@get(
-    f"{paths.LIGHTCURVES}/{{name:path}}",
-    opt=described(
-        reply={"target": "SS Cyg", "n": 1, "points": [POINT_EXAMPLE]},
-        who=PUBLIC,
-        query={
-            "days": "Only the points of the last so many days.",
-            "format": "csv for a table instead of JSON.",
-        },
-    ),
-)
-async def show_light_curve(
-    request: CloudRequest, services: NamedDependency[Services], name: FromPath[str]
-) -> Response[Any]:
-    """Return a target's light curve as JSON, or as CSV with ``?format=csv``.
-
-    ``?days=30`` keeps the points of the last 30 days. The newest revision of
-    each point is given; a target that nobody has measured has no points.
-    """
-    del name
-    query = request.query_params
-    curve = await services.network.light_curve(
-        rest_of_path(request, paths.LIGHTCURVES + "/"), _read_days(query.get("days"))
-    )
-    if query.get("format", "json") == "csv":
-        return _to_csv(curve)
-    points = [asdict(point) for point in curve.points]
-    return Response({"target": curve.target, "n": len(points), "points": points})
 
 
 @get(
@@ -130,28 +71,6 @@ async def show_network(
     return _describe_network(await services.network.overview(after))
 
 
-def _read_days(text: str | None) -> float | None:
-    if text is None or text == "":
-        return None
-    days = finite_number(text)
-    if days is None:
-        raise InvalidInput(f"days must be a number, not {shown(text)}.")
-    return days
-
-
-def _to_csv(curve: LightCurve) -> Response[str]:
-    names = [field.name for field in fields(Point)]
-    sheet = io.StringIO()
-    writer = csv.writer(sheet)
-    writer.writerow(["bjd_tdb" if name == "bjd" else name for name in names])
-    writer.writerows([getattr(point, name) for name in names] for point in curve.points)
-    return Response(
-        sheet.getvalue(),
-        media_type="text/csv",
-        headers={"Content-Disposition": 'attachment; filename="lightcurve.csv"'},
-    )
-
-
 def _describe_network(view: NetworkView) -> dict[str, Any]:
     return {
         "server_time": iso(view.now),
@@ -173,5 +92,5 @@ def _describe_node(node: PublicNode) -> dict[str, Any]:
     return entry
 
 
-CALLS: list[HTTPRouteHandler] = [show_health, list_targets, show_light_curve, show_network]
+CALLS: list[HTTPRouteHandler] = [show_health, show_network]
 """The calls that anybody may make."""

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from boundless_skies.cloud.domain.times import ago, calendar_text, counted, julian_date, span_text
-from boundless_skies.cloud.services.network import LightCurve, NetworkView
+from boundless_skies.cloud.services.curves import LightCurve
+from boundless_skies.cloud.services.network import NetworkView
 
 AND_MORE_AFTER = 4
 

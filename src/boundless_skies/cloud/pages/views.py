@@ -43,7 +43,7 @@ async def show_target(
 ) -> Response[str]:
     """Show a target's light curve."""
     del name
-    curve = await services.network.light_curve(rest_of_path(request, "/targets/"))
+    curve = await services.curves.light_curve(rest_of_path(request, "/targets/"))
     if not curve.points:
         return pages.respond("unknown_target.html", HTTPStatus.NOT_FOUND, target=curve.target)
     return pages.respond(

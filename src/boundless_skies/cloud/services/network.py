@@ -6,16 +6,13 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from boundless_skies.cloud.domain.errors import InvalidInput
-from boundless_skies.cloud.domain.measurements import Arrival, Point, TargetSummary
+from boundless_skies.cloud.domain.measurements import Arrival, TargetSummary
 from boundless_skies.cloud.domain.nodes import ONLINE_WITHIN, Node, public_coordinate
 from boundless_skies.cloud.domain.plans import PublishedPlan
-from boundless_skies.cloud.domain.times import Clock, julian_date
+from boundless_skies.cloud.domain.times import Clock
 from boundless_skies.cloud.services.beats import BeatBook
-from boundless_skies.cloud.services.target_names import resolve_or_same
-from boundless_skies.cloud.storage import images, measurements, nodes, plans, settings, targets
+from boundless_skies.cloud.storage import images, measurements, nodes, plans, settings
 from boundless_skies.cloud.storage.database import Database
-from boundless_skies.cloud.storage.targets import Target
 
 RECENT_WINDOW = timedelta(hours=24)
 RECENT_MEASUREMENTS = 8
@@ -58,15 +55,6 @@ class NetworkView:
     images: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class LightCurve:
-    """A target's points, the newest revision of each, by time."""
-
-    target: str
-    points: list[Point]
-    known: Target
-
-
 class NetworkService:
     """Answers the public's questions.
 
@@ -104,32 +92,6 @@ class NetworkService:
         """Return a summary of every target."""
         return await self._database.read(measurements.summarise_targets)
 
-    async def light_curve(
-        self, name: str, days: float | None = None, *, with_rejected: bool = False
-    ) -> LightCurve:
-        """Return a target's light curve; empty where nothing is held about it.
-
-        Parameters
-        ----------
-        name : str
-            Any name of the target.
-        days : float, optional
-            Only the points of so many days up to now.
-        with_rejected : bool
-            Also the points that an operator has rejected.
-
-        Raises
-        ------
-        InvalidInput
-            If ``days`` is not above 0.
-        """
-        if days is not None and not days > 0:  # NaN, too
-            raise InvalidInput(f"days is {days:g}; it must be above 0.")
-        since = None if days is None else julian_date(self._clock()) - days
-        return await self._database.read(
-            partial(_read_curve, name=name, since_bjd=since, with_rejected=with_rejected)
-        )
-
     def now(self) -> datetime:
         """Return the present instant."""
         return self._clock()
@@ -160,15 +122,6 @@ class NetworkService:
             measurements_24h=sum(recent.values()),
             images=images.count(connection),
         )
-
-
-def _read_curve(
-    connection: Connection, *, name: str, since_bjd: float | None, with_rejected: bool
-) -> LightCurve:
-    target = resolve_or_same(connection, name)
-    points = measurements.light_curve(connection, target, since_bjd, with_rejected=with_rejected)
-    known = targets.find(connection, target) or Target(name=target)
-    return LightCurve(target=target, points=points, known=known)
 
 
 def _to_public(

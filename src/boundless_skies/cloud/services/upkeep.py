@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from boundless_skies.cloud.domain.errors import CloudError
@@ -12,6 +14,7 @@ from boundless_skies.cloud.storage.changes import Topic
 from boundless_skies.cloud.storage.database import Database
 
 EXPIRY_S = 3_600.0
+ADOPTION_S = 600.0
 AFTER_FAILURE_S = 5.0
 
 logger = logging.getLogger(__name__)
@@ -26,11 +29,14 @@ class Upkeep:
         Tells of changes.
     services : Services
         What is kept up.
+    data_dir : Path
+        Where the first form kept its images.
     """
 
-    def __init__(self, database: Database, services: Services) -> None:
+    def __init__(self, database: Database, services: Services, data_dir: Path) -> None:
         self._database = database
         self._services = services
+        self._data_dir = data_dir
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -43,6 +49,9 @@ class Upkeep:
             self._services.settling.keep_settling(),
             self._services.metrics.keep_sampling(lambda: self._services.interrupts.waiting),
             self._repeat(self._services.images.expire_old, EXPIRY_S),
+            self._repeat(self._services.targets.adopt_nameless, ADOPTION_S),
+            self._once(partial(self._services.images.adopt_old, self._data_dir)),
+            self._services.images.keep_making_thumbnails(),
         ):
             self._start(work)
         try:

@@ -128,7 +128,7 @@ def light_curve(
 ) -> list[Point]:
     """Return the newest revisions of a target's points, by time."""
     query = light_curve_query(target_name, since_bjd, with_rejected=with_rejected, most=most)
-    return [_to_point(row) for row in reversed(connection.execute(query).all())]
+    return [to_point(row) for row in reversed(connection.execute(query).all())]
 
 
 def light_curve_query(
@@ -154,10 +154,11 @@ def find(connection: Connection, number: int) -> Row[Any] | None:
 
 
 def list_revisions(connection: Connection, row: Row[Any]) -> list[Row[Any]]:
-    """Return every revision of the point that a measurement belongs to, the newest first."""
+    """Return every revision of the point that a measurement belongs to, the one shown first."""
     same = tuple_(*_POINT_ID) == tuple_(row.target_name, row.bjd_tdb, row.filter, row.node_id)
-    query = select(*_POINT, _c.received_at, _c.software).where(same)
-    return list(connection.execute(query.order_by(_c.revision.desc())))
+    query = select(*_POINT, _c.received_at, _c.software, _c.is_newest).where(same)
+    newest_first = query.order_by(_c.is_newest.desc(), _c.revision.desc())
+    return list(connection.execute(newest_first))
 
 
 def summarise_targets(connection: Connection) -> list[TargetSummary]:
@@ -345,7 +346,8 @@ def _to_row(entry: Entry, number: int, revision: int) -> dict[str, Any]:
     }
 
 
-def _to_point(row: Row[Any]) -> Point:
+def to_point(row: Row[Any]) -> Point:
+    """Return a row of a light curve's query as a point."""
     return Point(
         id=row.id,
         bjd=row.bjd_tdb,

@@ -34,12 +34,17 @@ def resolve(connection: Connection, name: str) -> str | None:
     A spelling that fits one target only when case does not count is taken
     where there is no other such target, and where its capitals tell nothing.
     """
-    found = connection.scalar(select(_n.target_name).where(_n.name_key == name_key(name)))
+    found = find_exactly(connection, name)
     if found is not None or case_tells(name):
         return found
     loosely = select(_n.target_name).where(_n.loose_key == loose_key(name)).distinct().limit(2)
     candidates = list(connection.scalars(loosely))
     return str(candidates[0]) if len(candidates) == 1 else None
+
+
+def find_exactly(connection: Connection, name: str) -> str | None:
+    """Return the name under which a target is kept that has just this name."""
+    return connection.scalar(select(_n.target_name).where(_n.name_key == name_key(name)))
 
 
 def ensure(connection: Connection, names: Sequence[str], now: datetime) -> dict[str, str]:
@@ -64,12 +69,13 @@ def _add_new(connection: Connection, name: str, now: datetime) -> None:
         return
     held = _find_by_key(connection, keys)
     kept = next((held[key] for key in keys if key in held), name)
-    add(connection, _to_known(kept, star), now)
+    add(connection, to_known(kept, star), now)
     for other in (name, *names):
         add_name(connection, other, kept)
 
 
-def _to_known(name: str, star: NamedStar) -> Target:
+def to_known(name: str, star: NamedStar) -> Target:
+    """Return what the list of named stars knows, under a name."""
     return Target(
         name=name,
         ra_deg=star.ra_deg,
@@ -123,6 +129,15 @@ def list_names(connection: Connection, target_name: str) -> list[str]:
     """Return every name of a target."""
     query = select(_n.name).where(_n.target_name == target_name).order_by(_n.name)
     return list(connection.scalars(query))
+
+
+def list_names_by_target(connection: Connection) -> dict[str, list[str]]:
+    """Return every name of every target."""
+    found: dict[str, list[str]] = {}
+    query = select(_n.target_name, _n.name).order_by(_n.name)
+    for row in connection.execute(query):
+        found.setdefault(row.target_name, []).append(row.name)
+    return found
 
 
 def list_between(connection: Connection, low_dec_deg: float, high_dec_deg: float) -> list[Target]:
