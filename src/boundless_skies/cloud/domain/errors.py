@@ -6,7 +6,8 @@
     ├── Refusal               the rules said no
     │   ├── InvalidInput      a value is missing, of the wrong type or out of its range
     │   ├── InvalidCredentials  a node's or an operator's key is wrong
-    │   │   └── KeyRevoked    a node's key was right, until an operator revoked it
+    │   │   ├── KeyRevoked    a node's key was right, until an operator revoked it
+    │   │   └── NotSignedIn   an operator's page was asked for without a session
     │   ├── Forbidden         this operator, or this registration, may not do that
     │   ├── UnknownObject     no such node, plan, interrupt
     │   ├── KeyReused         an idempotency key came back with another content
@@ -35,6 +36,10 @@ class InvalidCredentials(Refusal):
 
 class KeyRevoked(InvalidCredentials):
     """A node's key was right until an operator revoked it."""
+
+
+class NotSignedIn(InvalidCredentials):
+    """An operator's page was asked for by somebody who is not signed in, or no longer."""
 
 
 class Forbidden(Refusal):

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import MediaType, Response
 
 from boundless_skies import __version__
-from boundless_skies.cloud.domain.times import ago, calendar_text, counted, iso
+from boundless_skies.cloud.domain.times import ago, calendar_text, counted, iso, span_text
 from boundless_skies.cloud.pages.assets import AssetShelf
 
 
@@ -34,9 +34,11 @@ class PageRenderer:
         self._environment.filters.update(
             ago=ago,
             calendar=calendar_text,
+            compact=_compact,
             counted=counted,
             iso=iso,
             pretty=_pretty,
+            span=span_text,
             target_url=_target_url,
         )
         self._environment.globals.update(asset=assets.url, version=__version__)
@@ -64,3 +66,7 @@ def _target_url(name: str) -> str:
 
 def _pretty(example: Any) -> str:
     return json.dumps(example, indent=2, ensure_ascii=False)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -12,6 +12,7 @@ from boundless_skies.cloud.config import CloudConfig
 from boundless_skies.cloud.domain.errors import CloudError
 from boundless_skies.cloud.factory import Cloud, make_cloud
 from boundless_skies.cloud.logs import LogStyle, start_logging
+from boundless_skies.cloud.services.operators import THE_CLOUD
 from boundless_skies.cloud.serving.crew import Crew
 from boundless_skies.cloud.serving.listening import listen
 from boundless_skies.cloud.serving.worker import Duty, serve_on
@@ -53,6 +54,8 @@ def prepare(config: CloudConfig) -> None:
 
     async def prepare_opened(cloud: Cloud) -> str | None:
         async with cloud.opened():
+            if config.registration is not None:
+                await cloud.services.admission.set_policy(THE_CLOUD, config.registration)
             return await cloud.services.operators.prepare()
 
     made = asyncio.run(prepare_opened(make_cloud(config)))
