@@ -24,6 +24,12 @@ ADMIN_KEY = "operator-key-of-the-tests"
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 20.0
 CLOUD_COMMAND = (sys.executable, "-W", "error", "-m", "boundless_skies.cli", "cloud")
+# A test's nodes all come from one address, and quickly; arguments of a test's own win.
+UNLIMITED = (
+    *("--registrations-per-hour", "0"),
+    *("--failed-logins-per-minute", "0"),
+    *("--node-calls-per-minute", "0"),
+)
 UP_LINE = re.compile(r"Cloud is up: (http://\S+)")
 
 
@@ -69,7 +75,7 @@ def start_cloud(
         environment["BOUNDLESS_ADMIN_KEY"] = admin_key
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [*CLOUD_COMMAND, "--data", str(data_dir), "--port", str(port), *arguments],
+            [*CLOUD_COMMAND, "--data", str(data_dir), "--port", str(port), *UNLIMITED, *arguments],
             stdout=sink,
             stderr=subprocess.STDOUT,
             env=environment | {"PYTHONUNBUFFERED": "1"},

@@ -1,8 +1,9 @@
 """What a cloud is started with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from boundless_skies.cloud.domain.rates import Rates
 from boundless_skies.cloud.peers import LOOPBACK, Networks
 
 DATABASE_FILE = "cloud.sqlite3"
@@ -29,6 +30,7 @@ class CloudConfig:
     admin_key: str | None = None
     trusted_proxies: Networks = LOOPBACK
     registration: str | None = None
+    rates: Rates = field(default_factory=Rates)
 
     @property
     def database_file(self) -> Path:

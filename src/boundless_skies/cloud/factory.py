@@ -7,11 +7,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Self
 
-from litestar import Litestar, Response
+from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 
 from boundless_skies.cloud.config import CloudConfig
+from boundless_skies.cloud.domain.errors import NotSignedIn
 from boundless_skies.cloud.domain.times import Clock, utc_now
 from boundless_skies.cloud.handlers import (
     access_calls,
@@ -29,8 +30,9 @@ from boundless_skies.cloud.handlers.context import (
 )
 from boundless_skies.cloud.handlers.described import build_openapi
 from boundless_skies.cloud.handlers.errors import answer_error, describe, status_of
+from boundless_skies.cloud.handlers.forms import provide_form, provide_open_form, provide_session
 from boundless_skies.cloud.observing import Observed
-from boundless_skies.cloud.pages import reference, views
+from boundless_skies.cloud.pages import operate, reference, views
 from boundless_skies.cloud.pages.assets import AssetShelf
 from boundless_skies.cloud.pages.renderer import PageRenderer
 from boundless_skies.cloud.services.admission import AdmissionService
@@ -41,6 +43,7 @@ from boundless_skies.cloud.services.credentials import CredentialService
 from boundless_skies.cloud.services.curves import CurveService
 from boundless_skies.cloud.services.images import ImageLimits, ImageService
 from boundless_skies.cloud.services.interrupts import InterruptService
+from boundless_skies.cloud.services.limits import LimitService
 from boundless_skies.cloud.services.measurements import MeasurementService
 from boundless_skies.cloud.services.metrics import Meters, MetricsService
 from boundless_skies.cloud.services.network import NetworkService
@@ -140,6 +143,7 @@ def _make_services(
     return Services(
         beats=beats,
         credentials=CredentialService(database, clock),
+        limits=LimitService(config.rates),
         nodes=node_service,
         measurements=MeasurementService(database, names, clock),
         plans=PlanService(database, clock),
@@ -182,6 +186,16 @@ def make_app(cloud: Cloud) -> Observed:
             *calls,
             *views.PAGES,
             *reference.REFERENCE,
+            Router(
+                operate.ROOT,
+                route_handlers=operate.PAGES,
+                dependencies={
+                    "session": Provide(provide_session),
+                    "form": Provide(provide_form),
+                    "open_form": Provide(provide_open_form),
+                },
+                exception_handlers={NotSignedIn: operate.ask_to_sign_in},
+            ),
             *operations.CALLS,
         ],
         dependencies={

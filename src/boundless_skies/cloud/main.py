@@ -6,18 +6,29 @@ from pathlib import Path
 
 import click
 
+from boundless_skies.cloud.commands.access import (
+    codes_group,
+    registration,
+    show_audit,
+    tokens_group,
+)
+from boundless_skies.cloud.commands.archives import back_up, restore
+from boundless_skies.cloud.commands.export import export
+from boundless_skies.cloud.commands.limit_options import limit_options, read_limits
 from boundless_skies.cloud.commands.migrate import migrate
-from boundless_skies.cloud.commands.nodes import list_nodes
+from boundless_skies.cloud.commands.nodes import nodes_group
+from boundless_skies.cloud.commands.review import review_group
 from boundless_skies.cloud.commands.sending import plan_group, send_interrupt
+from boundless_skies.cloud.commands.targets import targets_group
 from boundless_skies.cloud.config import (
     DEFAULT_DATA_DIR,
     DEFAULT_HOST,
     DEFAULT_PORT,
     CloudConfig,
 )
+from boundless_skies.cloud.domain.admission import Policy
 from boundless_skies.cloud.logs import JSON, TEXT, LogStyle
 from boundless_skies.cloud.peers import LOOPBACK, Networks, read_networks
-from boundless_skies.cloud.domain.admission import Policy
 from boundless_skies.cloud.serving import serve
 
 ADMIN_KEY_VARIABLE = "BOUNDLESS_ADMIN_KEY"
@@ -44,6 +55,8 @@ class NetworkList(click.ParamType[Networks]):
             return read_networks(value)
         except ValueError as error:
             self.fail(f"{error}. Write addresses such as 10.0.0.5 or 10.0.0.0/8.", param, ctx)
+
+
 REGISTRATION_VARIABLE = "BOUNDLESS_REGISTRATION"
 
 
@@ -72,6 +85,7 @@ REGISTRATION_VARIABLE = "BOUNDLESS_REGISTRATION"
 )
 @click.option(
     "--registration",
+    "policy",
     type=click.Choice([str(policy) for policy in Policy]),
     envvar=REGISTRATION_VARIABLE,
     help="Which nodes may join from this start on.  [default: as before, open at first]",
@@ -99,9 +113,11 @@ REGISTRATION_VARIABLE = "BOUNDLESS_REGISTRATION"
     help="[default: text on a terminal, else json]",
 )
 @click.option("--access-log", is_flag=True, help="One line in the log for each request.")
+@limit_options
 @click.pass_context
 def cloud(
     context: click.Context,
+    /,
     data_dir: Path,
     port: int,
     host: str,
@@ -111,7 +127,8 @@ def cloud(
     trusted_proxies: Networks,
     log_format: str | None,
     access_log: bool,
-    registration: str | None,
+    policy: str | None,
+    **limits: float | None,
 ) -> None:
     """Run a cloud, or steer one with a subcommand.
 
@@ -135,7 +152,8 @@ def cloud(
         images_address=images_address,
         admin_key=admin_key,
         trusted_proxies=trusted_proxies,
-        registration=registration,
+        registration=policy,
+        **read_limits(limits),
     )
     context.obj = config
     if context.invoked_subcommand is None:
@@ -143,5 +161,19 @@ def cloud(
         serve(config, host, port, workers, LogStyle(form, access_log))
 
 
-for command in (list_nodes, migrate, plan_group, send_interrupt):
+for command in (
+    export,
+    targets_group,
+    nodes_group,
+    registration,
+    codes_group,
+    tokens_group,
+    review_group,
+    show_audit,
+    back_up,
+    restore,
+    migrate,
+    plan_group,
+    send_interrupt,
+):
     cloud.add_command(command)

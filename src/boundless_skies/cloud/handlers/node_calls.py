@@ -25,6 +25,7 @@ from boundless_skies.cloud.handlers.described import (
 )
 from boundless_skies.cloud.handlers.errors import answer_refused_measurement
 from boundless_skies.cloud.handlers.upload import Upload
+from boundless_skies.cloud.peers import client_address
 from boundless_skies.cloud.services.bundle import Services
 from boundless_skies.cloud.web import CloudRequest
 from boundless_skies.wire import paths
@@ -62,6 +63,7 @@ NODE_KEY = f"{paths.NODE_SELF}/key"
 )
 async def register(request: CloudRequest, services: NamedDependency[Services]) -> dict[str, Any]:
     """Give a node its identity; the key is told here and never again."""
+    services.limits.count_registration(client_address(request.scope))
     return await services.nodes.register(await read_json(request))
 
 

@@ -9,6 +9,7 @@ from boundless_skies.cloud.services.credentials import CredentialService
 from boundless_skies.cloud.services.curves import CurveService
 from boundless_skies.cloud.services.images import ImageService
 from boundless_skies.cloud.services.interrupts import InterruptService
+from boundless_skies.cloud.services.limits import LimitService
 from boundless_skies.cloud.services.measurements import MeasurementService
 from boundless_skies.cloud.services.metrics import MetricsService
 from boundless_skies.cloud.services.network import NetworkService
@@ -28,6 +29,7 @@ class Services:
 
     beats: BeatBook
     credentials: CredentialService
+    limits: LimitService
     nodes: NodeService
     measurements: MeasurementService
     plans: PlanService
