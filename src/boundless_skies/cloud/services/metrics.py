@@ -144,7 +144,7 @@ class MetricsService:
             return self._last[1]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Told(Collector):
     """A census in Prometheus's words."""
 

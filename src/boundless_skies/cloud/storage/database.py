@@ -113,6 +113,8 @@ def to_json(value: Any) -> str:
 ENGINE_OPTIONS: dict[str, Any] = {
     "json_serializer": to_json,
     "json_deserializer": msgspec.json.decode,
+    # An error's text goes to the log: without the hashes of keys, and owners' names.
+    "hide_parameters": True,
 }
 
 
