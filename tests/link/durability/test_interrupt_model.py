@@ -76,7 +76,7 @@ class CloudOfInterrupts:
         """Ask for no pause."""
         return False
 
-    def get(self, _path: str, _kind: str, _cancel: Event) -> Any:
+    def get(self, _path: str, _kind: str, _cancel: Event, _wait_s: float | None = None) -> Any:
         """Offer what was published, with what is acknowledged."""
         if self.answer == "down":
             raise NoConnection("no way to the cloud")

@@ -104,7 +104,7 @@ def link_of(server: CaptureServer, links: Links, what: str, **cloud: Any) -> Clo
 
 def patient(link: CloudCommunicator) -> CloudCommunicator:
     """Give a link's calls time enough for a busy machine."""
-    link._client._timeout_s = 10
+    link._client._timeout_s = link._transport._connect_timeout_s = 10
     return link
 
 

@@ -13,7 +13,7 @@ from boundless_skies.node.services.measuring import Measured, MeasuringProcess, 
 @pytest.fixture
 def measuring() -> Iterator[MeasuringProcess]:
     """Give a measuring process that takes a frame's first word for its fate."""
-    process = MeasuringProcess({}, limit_s=1.0, work=fake_work)
+    process = MeasuringProcess({}, work=fake_work)
     yield process
     process.close()
 
@@ -37,8 +37,10 @@ def test_deadly_frame_costs_that_frame_alone(tmp_path: Path, measuring: Measurin
 def test_frame_that_hangs_is_given_up(tmp_path: Path, measuring: MeasuringProcess) -> None:
     """A frame that takes too long is refused, and the process with it is ended."""
     stop = threading.Event()
+    patience_s, measuring._limit_s = measuring._limit_s, 1.0
     hung = measuring.measure(_frame(tmp_path, "hang"), stop)
     assert hung == Refused("measuring it took longer than 1 s.")
+    measuring._limit_s = patience_s
     good = _frame(tmp_path, "good")
     assert measuring.measure(good, stop) == Measured(measurement_of(good))
 
