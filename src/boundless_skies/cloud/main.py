@@ -13,6 +13,7 @@ from boundless_skies.cloud.commands.access import (
     tokens_group,
 )
 from boundless_skies.cloud.commands.archives import back_up, restore
+from boundless_skies.cloud.commands.doctor import doctor
 from boundless_skies.cloud.commands.export import export
 from boundless_skies.cloud.commands.limit_options import limit_options, read_limits
 from boundless_skies.cloud.commands.migrate import migrate
@@ -171,6 +172,7 @@ for command in (
     review_group,
     show_audit,
     back_up,
+    doctor,
     restore,
     migrate,
     plan_group,

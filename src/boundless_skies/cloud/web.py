@@ -9,6 +9,8 @@ from litestar.datastructures import State
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from boundless_skies.cloud.peers import is_https
+
 CloudRequest: TypeAlias = Request[Any, Any, State]
 
 _PATH_PARAMETER = re.compile(r"\{\w+\}")
@@ -28,6 +30,8 @@ EVERYWHERE = {
     b"cache-control": b"no-store",
 }
 """Headers of every answer that does not set them itself."""
+OVER_TLS = (b"strict-transport-security", b"max-age=31536000")
+"""Where the client speaks TLS: it shall never be led back to plain HTTP."""
 
 
 class SecureHeaders:
@@ -47,7 +51,7 @@ class SecureHeaders:
 
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":  # no other message has headers
-                message["headers"] = _secured(list(message["headers"]))
+                message["headers"] = _secured(list(message["headers"]), is_https(scope))
             await send(message)
 
         await self._app(scope, receive, send_secured)
@@ -79,9 +83,11 @@ def rest_of_path(request: CloudRequest, prefix: str) -> str:
     return path.removeprefix(prefix)
 
 
-def _secured(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def _secured(headers: list[tuple[bytes, bytes]], over_tls: bool) -> list[tuple[bytes, bytes]]:
     present = {name.lower(): value for name, value in headers}
     added = [(name, value) for name, value in EVERYWHERE.items() if name not in present]
     if present.get(b"content-type", b"").startswith(b"text/html"):
         added.append((b"content-security-policy", CONTENT_SECURITY_POLICY.encode()))
+    if over_tls:
+        added.append(OVER_TLS)
     return headers + added
