@@ -167,8 +167,7 @@ def _describe(file: NodeFile) -> str:
     lines = [
         f"{node.node_id}: {node.state(file.now)}, last beat {ago(node.last_beat_at, file.now)}",
         f"  owner         {profile.owner_name or 'not told'} ({named})",
-        f"  place         {profile.latitude:.5f}° N, {profile.longitude:.5f}° E",
-        f"  elevation     {profile.elevation:.0f} m",
+        f"  place         {profile.place}",
         f"  telescope     {profile.telescope_model}, filters {profile.filters}",
         f"  registered    {ago(node.registered_at, file.now)}",
         f"  measurements  {file.measurements:,}",

@@ -61,6 +61,15 @@ class Profile:
     rig: dict[str, Any] = field(default_factory=dict)
     owner_public: bool = False
 
+    @property
+    def place(self) -> str:
+        """Return the place in words, exact: for its owner and for operators only."""
+        north, east = "N" if self.latitude >= 0 else "S", "E" if self.longitude >= 0 else "W"
+        return (
+            f"{abs(self.latitude):.5f}° {north}, {abs(self.longitude):.5f}° {east}, "
+            f"{self.elevation:.0f} m"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Node:

@@ -39,7 +39,7 @@ class PageRenderer:
             iso=iso,
             pretty=_pretty,
             span=span_text,
-            target_url=_target_url,
+            target_url=target_url,
         )
         self._environment.globals.update(asset=assets.url, version=__version__)
 
@@ -59,7 +59,7 @@ class PageRenderer:
         return self.respond("error.html", status, status=int(status), sentence=sentence)
 
 
-def _target_url(name: str) -> str:
+def target_url(name: str) -> str:
     """Return the path of a target's page."""
     return "/targets/" + quote(name, safe="")
 
@@ -69,4 +69,7 @@ def _pretty(example: Any) -> str:
 
 
 def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """Return a value that came as JSON in as few characters as tell it."""
+    if isinstance(value, list):
+        return ", ".join(map(_compact, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -9,14 +9,15 @@ from boundless_skies.cloud.domain.times import counted
 from boundless_skies.cloud.domain.validation import Observation, Review
 from boundless_skies.cloud.services.reviews import Case
 
-WIDTH, HEIGHT = 560.0, 230.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 12.0, 34.0
+WIDTH, HEIGHT = 420.0, 220.0
+LEFT, RIGHT, TOP, BOTTOM = 48.0, 12.0, 12.0, 32.0
 MINUTES_PER_DAY = 1_440.0
 MARGIN = 0.12
 """Of the span of magnitudes, kept free above and below."""
 SPAN_MIN_MAG = 0.1
 STEPS_MAG = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 TICKS_MAX = 5
+SAME_MAG = 0.0005
 STYLES = 6
 """How many nodes are told from each other by colour and shape."""
 
@@ -113,11 +114,13 @@ def describe(case: Case) -> str:
     nodes = counted(len({other.node_id for other in taken}), "other node")
     middle = median(other.magnitude for other in taken)
     difference = point.magnitude - middle
-    side = "fainter" if difference > 0 else "brighter"
-    return (
-        f"{abs(difference):.3f} mag {side} than the median of {counted(len(taken), 'point')} by "
-        f"{nodes} within {case.window_d * MINUTES_PER_DAY:.0f} minutes, {middle:.3f}."
-    )
+    if abs(difference) < SAME_MAG:
+        where = "At the median"
+    else:
+        side = "fainter than" if difference > 0 else "brighter than"
+        where = f"{abs(difference):.3f} mag {side} the median"
+    window = f"within {case.window_d * MINUTES_PER_DAY:.0f} minutes"
+    return f"{where} of {counted(len(taken), 'point')} by {nodes} {window}, {middle:.3f}."
 
 
 def _observation(case: Case) -> Observation:
