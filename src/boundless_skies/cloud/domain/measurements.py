@@ -35,6 +35,8 @@ SOFTWARE_MAX_CHARS = 200
 
 _FILTER = re.compile(r"[\w.+'/ -]{1,32}")
 _QUALITY_FLAGS = frozenset(str(flag) for flag in QualityFlag)
+# No kept name has one, and PostgreSQL cannot even compare with them.
+_CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), " ")
 _HEADER_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 
@@ -158,7 +160,7 @@ class Arrival:
 
 def read_target_name(name: str) -> str:
     """Return a target's name in the one form in which it is kept and looked up."""
-    return clean_text(name)
+    return clean_text(name.translate(_CONTROLS))
 
 
 def read_idempotency_key(header: str | None) -> str | None:

@@ -22,10 +22,9 @@ from boundless_skies.cloud.handlers.described import POINT_EXAMPLE, PUBLIC, desc
 from boundless_skies.cloud.services.bundle import Services
 from boundless_skies.cloud.services.curves import (
     describe_history,
-    describe_known,
     encode_curve,
 )
-from boundless_skies.cloud.services.targets import DEFAULT_RADIUS_ARCMIN, Candidate, Found
+from boundless_skies.cloud.services.targets import DEFAULT_RADIUS_ARCMIN, Found, describe_candidate
 from boundless_skies.cloud.web import CloudRequest, rest_of_path
 from boundless_skies.wire import paths
 
@@ -158,22 +157,6 @@ def describe_found(found: Found) -> dict[str, Any]:
         "q": found.text,
         "is_guess": found.is_guess,
         "targets": [describe_candidate(candidate) for candidate in found.candidates],
-    }
-
-
-def describe_candidate(candidate: Candidate) -> dict[str, Any]:
-    """Return a target that may be meant, as JSON has it."""
-    summary = candidate.summary
-    entry: dict[str, Any] = {"name": candidate.target.name, "names": candidate.names}
-    if candidate.separation_arcmin is not None:
-        entry["separation_arcmin"] = round(candidate.separation_arcmin, 3)
-    return entry | {
-        **describe_known(candidate.target),
-        "points": summary.points if summary else 0,
-        "nodes": summary.nodes if summary else 0,
-        "filters": summary.filters if summary else [],
-        "first_bjd": summary.first_bjd if summary else None,
-        "last_bjd": summary.last_bjd if summary else None,
     }
 
 

@@ -3,9 +3,12 @@
 from datetime import datetime, timedelta
 from statistics import median
 
+from boundless_skies.cloud.domain.names import format_sexagesimal
 from boundless_skies.cloud.domain.times import ago, calendar_text, counted, julian_date, span_text
-from boundless_skies.cloud.services.curves import LightCurve
+from boundless_skies.cloud.domain.validation import Status
+from boundless_skies.cloud.services.curves import History, LightCurve
 from boundless_skies.cloud.services.network import NetworkView
+from boundless_skies.cloud.services.targets import Found
 
 AND_MORE_AFTER = 4
 
@@ -41,6 +44,49 @@ def describe_curve(curve: LightCurve, now: datetime) -> str:
     span = _describe_span(points[0].bjd, newest.bjd)
     last = f"The newest is {newest.magnitude:.3f} ± {newest.uncertainty:.3f}, {ago(then, now)}."
     return f"{count}, {span}. {_describe_magnitudes(curve)} {last}"
+
+
+def describe_point(history: History, now: datetime) -> str:
+    """Return what a measurement is, in a sentence."""
+    point = history.point
+    then = now - timedelta(days=julian_date(now) - point.bjd)
+    when = _unbroken(calendar_text(point.bjd))
+    return (
+        f"{history.target} in {point.filter}, seen by {point.node_id} on {when} TDB, "
+        f"{ago(then, now)}."
+    )
+
+
+def describe_validation(history: History) -> str:
+    """Return how the network sees a measurement, in a sentence."""
+    nodes = len({witness.node_id for witness in history.witnesses})
+    window = span_text(history.window_d)
+    if not nodes:
+        return f"No other node has looked at the star within {window} of it, in this filter."
+    others = counted(nodes, "other node")
+    if history.point.validation == Status.CONSISTENT:
+        return f"Within the errors, it agrees with what {others} saw within {window} of it."
+    if history.point.validation == Status.OUTLIER:
+        return (
+            f"It differs from what {others} saw within {window} of it by more than the errors "
+            "allow. Which of them is wrong, an astronomer has to say."
+        )
+    return f"It was not compared with {others} within {window} of it, or not yet."
+
+
+def describe_found(found: Found) -> str:
+    """Return what a search found, in a sentence."""
+    count = counted(len(found.candidates), "target")
+    if found.place is not None:
+        where = format_sexagesimal(found.place.ra_deg, found.place.dec_deg)
+        if not found.candidates:
+            return f"No target within {found.radius_arcmin:g}′ of {where}."
+        return f"{count} within {found.radius_arcmin:g}′ of {where}."
+    if not found.candidates:
+        return f"No target is called “{found.text}”, and none is called anything like it."
+    if found.is_guess:
+        return f"No target is called “{found.text}”. Did you mean one of these?"
+    return f"{count} with “{found.text}” in a name."
 
 
 def _describe_magnitudes(curve: LightCurve) -> str:

@@ -21,6 +21,7 @@ from boundless_skies.cloud.domain.phase import read_elements
 from boundless_skies.cloud.domain.places import DEC_DEG, RA_DEG, Place
 from boundless_skies.cloud.domain.reading import Range, optional_number, optional_text, shown
 from boundless_skies.cloud.domain.times import Clock
+from boundless_skies.cloud.services.curves import describe_known
 from boundless_skies.cloud.services.target_names import TargetNames
 from boundless_skies.cloud.storage import audit, changes, measurements, targets
 from boundless_skies.cloud.storage.changes import Topic
@@ -255,6 +256,22 @@ class TargetService:
     ) -> None:
         audit.add(connection, operator, action, subject, detail, self._clock())
         changes.announce(connection, Topic.TARGETS)
+
+
+def describe_candidate(candidate: Candidate) -> dict[str, Any]:
+    """Return a target that may be meant, as JSON has it."""
+    summary = candidate.summary
+    entry: dict[str, Any] = {"name": candidate.target.name, "names": candidate.names}
+    if candidate.separation_arcmin is not None:
+        entry["separation_arcmin"] = round(candidate.separation_arcmin, 3)
+    return entry | {
+        **describe_known(candidate.target),
+        "points": summary.points if summary else 0,
+        "nodes": summary.nodes if summary else 0,
+        "filters": summary.filters if summary else [],
+        "first_bjd": summary.first_bjd if summary else None,
+        "last_bjd": summary.last_bjd if summary else None,
+    }
 
 
 def _read_sought(text: str) -> str:

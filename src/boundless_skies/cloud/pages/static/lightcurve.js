@@ -1,5 +1,6 @@
 // Draws a target's light curve: magnitude axis inverted, error bars, colour by
-// band, shape by node, hollow marks for poor quality.
+// band, shape by node, hollow marks for poor quality, rings around outliers,
+// faint marks for what was rejected; folded on the period where one is known.
 "use strict";
 
 (function () {
@@ -20,8 +21,14 @@
   const legend = document.getElementById("legend");
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const coarse = matchMedia("(pointer: coarse)");
+  const foldButton = document.getElementById("fold");
+  const rejectedButton = document.getElementById("rejected");
+  const picked = document.getElementById("picked");
+  const period = Number(plot.dataset.period);
+  const epoch = Number(plot.dataset.epoch);
   let offset = 0;
   let series = [];
+  let folded = false;
 
   function style(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -67,6 +74,8 @@
     if (point.airmass !== null) more.push(`airmass ${point.airmass.toFixed(2)}`);
     if (point.quality_flag) more.push(point.quality_flag);
     if (point.revision > 1) more.push(`revision ${point.revision}`);
+    if (point.validation !== "single") more.push(point.validation);
+    if (point.review) more.push(point.review);
     if (more.length) lines.push(more.join(" · "));
     return lines.join("<br>");
   }
@@ -75,25 +84,55 @@
     return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   }
 
+  function phase(bjd) {
+    const turns = (bjd - epoch) / period;
+    return turns - Math.floor(turns);
+  }
+
+  // A folded curve is drawn twice over, so that nothing is cut at phase 0.
+  function place(points) {
+    if (!folded) return { x: points.map((p) => p.bjd - offset), points };
+    const phases = points.map((p) => phase(p.bjd));
+    return { x: [...phases, ...phases.map((x) => x + 1)], points: [...points, ...points] };
+  }
+
+  function toTraces(item) {
+    const traces = [toTrace(item)];
+    const outliers = item.points.filter((p) => p.validation === "outlier" && p.review !== "rejected");
+    if (outliers.length) traces.push(toRings(item, outliers));
+    return traces;
+  }
+
   function toTrace(item) {
-    const many = item.points.length > 400;
+    const { x, points } = place(item.points);
+    const many = points.length > 400;
     const shape = SHAPES[item.shape];
+    const faint = points.map((p) => (p.review === "rejected" ? 0.3 : many ? 0.7 : 0.9));
     return {
       type: "scatter", mode: "markers", visible: item.shown,
       name: escape(`${item.band} · ${item.node}`),
-      x: item.points.map((p) => p.bjd - offset),
-      y: item.points.map((p) => p.magnitude),
+      x, y: points.map((p) => p.magnitude),
       error_y: {
-        type: "data", array: item.points.map((p) => p.uncertainty),
+        type: "data", array: points.map((p) => p.uncertainty),
         color: colour(item), thickness: 1, width: 0,
       },
       marker: {
-        color: colour(item), size: many ? 5 : 7, opacity: many ? 0.7 : 0.9,
-        symbol: item.points.map((p) => (p.quality_flag === "poor" ? shape + "-open" : shape)),
+        color: colour(item), size: many ? 5 : 7, opacity: faint,
+        symbol: points.map((p) => (p.quality_flag === "poor" || p.review === "rejected" ? shape + "-open" : shape)),
         line: { width: 1 },
       },
-      text: item.points.map(describe),
+      customdata: points.map((p) => p.id),
+      text: points.map(describe),
       hovertemplate: "%{text}<extra></extra>",
+    };
+  }
+
+  function toRings(item, outliers) {
+    const { x, points } = place(outliers);
+    return {
+      type: "scatter", mode: "markers", visible: item.shown, hoverinfo: "skip",
+      x, y: points.map((p) => p.magnitude),
+      marker: { symbol: "circle-open", size: 16, color: style("--bad"), line: { width: 2 } },
     };
   }
 
@@ -115,7 +154,7 @@
         font: { family: style("--font"), size: 13, color: style("--ink") },
       },
       dragmode: coarse.matches ? false : "zoom",
-      xaxis: axis(`BJD_TDB − ${offset} (days)`),
+      xaxis: axis(folded ? "Phase" : `BJD_TDB − ${offset} (days)`),
       yaxis: { ...axis("Magnitude"), autorange: "reversed" },
     };
   }
@@ -129,7 +168,7 @@
       view.yaxis.range = now.yaxis.range;
       delete view.yaxis.autorange;
     }
-    return Plotly.react(plot, series.map(toTrace), view, options);
+    return Plotly.react(plot, series.flatMap(toTraces), view, options);
   }
 
   function drawLegend() {
@@ -166,7 +205,40 @@
     return Plotly.relayout(plot, change);
   }
 
+  function fold() {
+    folded = !folded;
+    foldButton.setAttribute("aria-pressed", String(folded));
+    // The view of one axis means nothing on the other.
+    plot.layout.xaxis.autorange = true;
+    return draw();
+  }
+
+  async function showRejected() {
+    const shown = rejectedButton.getAttribute("aria-pressed") === "true";
+    rejectedButton.setAttribute("aria-pressed", String(!shown));
+    await load(shown ? "" : "?rejected=1");
+    await draw();
+    drawLegend();
+  }
+
+  function pick(id) {
+    const point = series.flatMap((item) => item.points).find((p) => p.id === id);
+    const link = document.createElement("a");
+    link.href = `/measurements/${id}`;
+    link.textContent = "Where it comes from";
+    const told = `${point.magnitude.toFixed(3)} ± ${point.uncertainty.toFixed(3)} in ${point.filter} by ` +
+      `${point.node_id}, ${calendar(point.bjd)}, ${point.validation}${point.review ? `, ${point.review}` : ""}. `;
+    picked.replaceChildren(told, link);
+    picked.hidden = false;
+  }
+
   function listen() {
+    if (foldButton) foldButton.addEventListener("click", fold);
+    if (rejectedButton) rejectedButton.addEventListener("click", showRejected);
+    plot.on("plotly_click", (event) => {
+      const chosen = event.points.find((p) => p.customdata !== undefined);
+      if (chosen) pick(chosen.customdata);
+    });
     for (const button of document.querySelectorAll("[data-zoom]")) {
       button.addEventListener("click", () => zoom(button.dataset.zoom));
     }
@@ -179,17 +251,24 @@
     dark.addEventListener("change", () => { draw(); drawLegend(); });
   }
 
-  async function start() {
-    const reply = await fetch(plot.dataset.curve);
+  async function load(query) {
+    const reply = await fetch(plot.dataset.curve + query);
     if (!reply.ok) throw new Error(`the cloud answered ${reply.status}`);
     const curve = await reply.json();
-    offset = Math.floor(Math.min(...curve.points.map((p) => p.bjd)));
+    const hidden = new Set(series.filter((item) => !item.shown).map((item) => item.band + "\n" + item.node));
     series = group(curve.points);
+    for (const item of series) item.shown = !hidden.has(item.band + "\n" + item.node);
+    return curve.points;
+  }
+
+  async function start() {
+    const points = await load("");
+    offset = Math.floor(Math.min(...points.map((p) => p.bjd)));
     plot.replaceChildren();
     await draw();
     drawLegend();
     listen();
-    plot.dataset.drawn = String(curve.points.length);
+    plot.dataset.drawn = String(points.length);
   }
 
   start().catch((error) => {
