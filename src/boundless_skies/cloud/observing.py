@@ -3,6 +3,7 @@
 import logging
 import re
 import secrets
+from itertools import count
 from time import perf_counter
 from typing import Any, cast
 
@@ -19,6 +20,10 @@ HUNG_UP = 499
 NO_ROUTE = "none"
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+
+# Of this process alone, and cheaper than a random number for each request.
+_OWN_IDS = secrets.token_hex(4).encode() + b"-%08x"
+_numbers = count(1)
 
 access = logging.getLogger(ACCESS)
 
@@ -84,4 +89,4 @@ def _id_of(headers: dict[bytes, bytes]) -> bytes:
     given = headers.get(REQUEST_ID)
     if given is not None and _SANE_ID.fullmatch(given):
         return given
-    return secrets.token_hex(8).encode()
+    return _OWN_IDS % next(_numbers)

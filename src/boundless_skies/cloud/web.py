@@ -30,6 +30,7 @@ EVERYWHERE = {
     b"cache-control": b"no-store",
 }
 """Headers of every answer that does not set them itself."""
+_EVERYWHERE_ITEMS = list(EVERYWHERE.items())
 OVER_TLS = (b"strict-transport-security", b"max-age=31536000")
 """Where the client speaks TLS: it shall never be led back to plain HTTP."""
 
@@ -55,6 +56,17 @@ class SecureHeaders:
             await send(message)
 
         await self._app(scope, receive, send_secured)
+
+
+def header(request: CloudRequest, name: bytes) -> str | None:
+    """Return a header by its name in lower case, None where it is not there.
+
+    A look through the few that there are: the framework's own mapping is built anew for each.
+    """
+    for key, value in request.scope["headers"]:
+        if key == name:
+            return value.decode("latin-1")
+    return None
 
 
 def is_api_path(path: str) -> bool:
@@ -85,9 +97,12 @@ def rest_of_path(request: CloudRequest, prefix: str) -> str:
 
 def _secured(headers: list[tuple[bytes, bytes]], over_tls: bool) -> list[tuple[bytes, bytes]]:
     present = {name.lower(): value for name, value in headers}
-    added = [(name, value) for name, value in EVERYWHERE.items() if name not in present]
+    if present.keys().isdisjoint(EVERYWHERE):
+        headers += _EVERYWHERE_ITEMS
+    else:
+        headers += [item for item in _EVERYWHERE_ITEMS if item[0] not in present]
     if present.get(b"content-type", b"").startswith(b"text/html"):
-        added.append((b"content-security-policy", CONTENT_SECURITY_POLICY.encode()))
+        headers.append((b"content-security-policy", CONTENT_SECURITY_POLICY.encode()))
     if over_tls:
-        added.append(OVER_TLS)
-    return headers + added
+        headers.append(OVER_TLS)
+    return headers

@@ -10,7 +10,7 @@ from litestar.exceptions import InternalServerException
 
 from boundless_skies.cloud.domain.errors import InvalidInput, TooLarge, Unavailable, UnsupportedForm
 from boundless_skies.cloud.domain.json_text import parse_json
-from boundless_skies.cloud.web import CloudRequest
+from boundless_skies.cloud.web import CloudRequest, header
 
 JSON_MAX_BYTES = 1 << 20
 BATCH_MAX_BYTES = 16 << 20
@@ -38,14 +38,14 @@ async def read_json(request: CloudRequest, max_bytes: int = JSON_MAX_BYTES) -> A
     InvalidInput
         If it is not valid JSON, or nested too deeply.
     """
-    content_type = request.headers.get("content-type", "")
+    content_type = header(request, b"content-type") or ""
     if content_type and not _JSON_TYPE.fullmatch(content_type.split(";")[0].strip()):
         await drain(request)
         raise UnsupportedForm(
             f"Content-Type {content_type[:80]!r} is not read here; send application/json."
         )
     raw = await _read_whole(request, max_bytes)
-    return parse_json(_unpack(raw, request.headers.get("content-encoding", ""), max_bytes))
+    return parse_json(_unpack(raw, header(request, b"content-encoding") or "", max_bytes))
 
 
 async def stream_bounded(
@@ -100,12 +100,32 @@ async def _next_before(
 
 
 async def _read_whole(request: CloudRequest, max_bytes: int) -> bytes:
-    chunks = [chunk async for chunk in stream_bounded(request, max_bytes, JSON_DEADLINE_S)]
+    """Return the whole body; nearly always it has come in one piece with the headers."""
+    await _refuse_announced(request, max_bytes)
+    chunks: list[bytes] = []
+    left = max_bytes
+    try:
+        async with asyncio.timeout(JSON_DEADLINE_S):
+            while True:
+                message = await request.receive()
+                if message["type"] != "http.request":
+                    raise InvalidInput("The sender broke off before the body was whole.")
+                chunks.append(message["body"])
+                left -= len(chunks[-1])
+                if left < 0 or not message["more_body"]:
+                    break
+    except TimeoutError:
+        raise Unavailable(
+            f"The body did not arrive within {JSON_DEADLINE_S:g} s; try again.", RETRY_AFTER_S
+        ) from None
+    if left < 0:
+        await drain(request)
+        raise TooLarge(_too_large(max_bytes))
     return b"".join(chunks)
 
 
 async def _refuse_announced(request: CloudRequest, max_bytes: int) -> None:
-    announced = request.headers.get("content-length", "0")
+    announced = header(request, b"content-length") or "0"
     if announced.isdigit() and int(announced) > max_bytes:
         await drain(request)
         raise TooLarge(_too_large(max_bytes))

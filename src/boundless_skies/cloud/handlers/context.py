@@ -8,8 +8,11 @@ from boundless_skies.cloud.domain.nodes import Caller
 from boundless_skies.cloud.domain.operators import Operator
 from boundless_skies.cloud.peers import client_address
 from boundless_skies.cloud.services.bundle import Services
-from boundless_skies.cloud.web import CloudRequest
+from boundless_skies.cloud.web import CloudRequest, header
 from boundless_skies.wire.paths import ADMIN_KEY_HEADER, API_KEY_HEADER, NODE_ID_HEADER
+
+_NODE_ID = NODE_ID_HEADER.lower().encode()
+_API_KEY = API_KEY_HEADER.lower().encode()
 
 
 def provide_services(state: State) -> Services:
@@ -20,7 +23,7 @@ def provide_services(state: State) -> Services:
 
 async def provide_node(request: CloudRequest, services: NamedDependency[Services]) -> Caller:
     """Return the node that calls; anyone else is refused before a body is read."""
-    node_id, api_key = request.headers.get(NODE_ID_HEADER), request.headers.get(API_KEY_HEADER)
+    node_id, api_key = header(request, _NODE_ID), header(request, _API_KEY)
     caller = services.credentials.recall(node_id, api_key)
     if caller is None:
         address = client_address(request.scope)

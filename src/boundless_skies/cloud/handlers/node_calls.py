@@ -27,10 +27,11 @@ from boundless_skies.cloud.handlers.errors import answer_refused_measurement
 from boundless_skies.cloud.handlers.upload import Upload
 from boundless_skies.cloud.peers import client_address
 from boundless_skies.cloud.services.bundle import Services
-from boundless_skies.cloud.web import CloudRequest
+from boundless_skies.cloud.web import CloudRequest, header
 from boundless_skies.wire import paths
 from boundless_skies.wire.paths import IDEMPOTENCY_HEADER
 
+_IDEMPOTENCY = IDEMPOTENCY_HEADER.lower().encode()
 HTTP_OK = 200
 """A node in the field takes only this one for success."""
 HTTP_NOT_MODIFIED = 304
@@ -130,8 +131,8 @@ async def show_plan(
     request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Caller]
 ) -> Response[bytes]:
     """Return the node's current plan; 304 where it is the one that ``If-None-Match`` names."""
-    etag = _plan_tag(await services.plans.current_id(node))
-    if etag in request.headers.get("if-none-match", ""):
+    known = header(request, b"if-none-match")
+    if known and (etag := _plan_tag(await services.plans.current_id(node))) in known:
         return Response(b"", status_code=HTTP_NOT_MODIFIED, headers={"ETag": etag})
     reply = await services.plans.current(node)
     plan_id = reply["plan"]["plan_id"] if reply["plan"] else None
@@ -218,8 +219,8 @@ async def submit_measurement(
     request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Caller]
 ) -> dict[str, Any]:
     """Take one measurement; once this answers, it is on disk."""
-    key = request.headers.get(IDEMPOTENCY_HEADER)
-    software = request.headers.get("user-agent")
+    key = header(request, _IDEMPOTENCY)
+    software = header(request, b"user-agent")
     return await services.measurements.submit(node, await read_json(request), key, software)
 
 
@@ -236,7 +237,7 @@ async def submit_batch(
 ) -> dict[str, Any]:
     """Take up to 500 measurements, gzip welcome; one result per item, in order."""
     body = await read_json(request, BATCH_MAX_BYTES)
-    return await services.measurements.submit_batch(node, body, request.headers.get("user-agent"))
+    return await services.measurements.submit_batch(node, body, header(request, b"user-agent"))
 
 
 @post(

@@ -11,6 +11,15 @@ from boundless_skies.cloud.domain.nodes import Beat, Node, Profile
 from boundless_skies.cloud.schema.tables import nodes
 
 _c = nodes.c
+# Made once: it is asked for each call whose key is not known yet.
+_KEYS = select(
+    _c.key_hash,
+    _c.pending_key_hash,
+    _c.previous_key_hash,
+    _c.previous_key_until,
+    _c.rotation_asked_at,
+    _c.revoked_at,
+).where(_c.node_id == bindparam("of_node"))
 _BEAT = (
     update(nodes)
     .where(_c.node_id == bindparam("of_node"))
@@ -80,16 +89,7 @@ def find(connection: Connection, node_id: str) -> Node | None:
 
 def find_keys(connection: Connection, node_id: str) -> NodeKeys | None:
     """Return what a node's key is checked against."""
-    row = connection.execute(
-        select(
-            _c.key_hash,
-            _c.pending_key_hash,
-            _c.previous_key_hash,
-            _c.previous_key_until,
-            _c.rotation_asked_at,
-            _c.revoked_at,
-        ).where(_c.node_id == node_id)
-    ).first()
+    row = connection.execute(_KEYS, {"of_node": node_id}).first()
     if row is None:
         return None
     return NodeKeys(

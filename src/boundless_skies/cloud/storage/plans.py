@@ -4,10 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from boundless_skies.cloud.domain.plans import PublishedPlan
 from boundless_skies.cloud.schema.tables import plans
+
+_OF_NODE = plans.c.node_id == bindparam("of_node")
+_NEWEST_FIRST = (plans.c.published_at.desc(), plans.c.plan_id)
+# Made once: every node asks this at every poll.
+_CURRENT = select(plans).where(_OF_NODE).order_by(*_NEWEST_FIRST).limit(1)
+_CURRENT_ID = select(plans.c.plan_id).where(_OF_NODE).order_by(*_NEWEST_FIRST).limit(1)
 
 
 def add(connection: Connection, plan: PublishedPlan, now: datetime) -> None:
@@ -37,25 +43,13 @@ def make_current(connection: Connection, plan_id: str, now: datetime) -> None:
 
 def find_current(connection: Connection, node_id: str) -> PublishedPlan | None:
     """Return the plan that was published last for a node."""
-    query = (
-        select(plans)
-        .where(plans.c.node_id == node_id)
-        .order_by(plans.c.published_at.desc(), plans.c.plan_id)
-        .limit(1)
-    )
-    row = connection.execute(query).first()
+    row = connection.execute(_CURRENT, {"of_node": node_id}).first()
     return None if row is None else _to_plan(row)
 
 
 def find_current_id(connection: Connection, node_id: str) -> str | None:
     """Return the id of the plan that was published last for a node."""
-    query = (
-        select(plans.c.plan_id)
-        .where(plans.c.node_id == node_id)
-        .order_by(plans.c.published_at.desc(), plans.c.plan_id)
-        .limit(1)
-    )
-    found: str | None = connection.scalar(query)
+    found: str | None = connection.scalar(_CURRENT_ID, {"of_node": node_id})
     return found
 
 

@@ -11,9 +11,9 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,6 +67,8 @@ class SqliteDatabase(Database):
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="cloud-reader")
         self._writer = threading.Thread(target=self._write_all, name="cloud-writer", daemon=True)
         self._look = asyncio.Event()
+        self._local = threading.local()
+        self._held: set[Connection] = set()
 
     async def open(self) -> None:
         """Open the file, bring its tables up to date, start the writer."""
@@ -120,6 +122,8 @@ class SqliteDatabase(Database):
             self._tasks.put(None)
             await asyncio.to_thread(self._writer.join)
         self._readers.shutdown()
+        for connection in self._held:
+            connection.close()
         if self._engine is not None:
             self._engine.dispose()
 
@@ -146,10 +150,25 @@ class SqliteDatabase(Database):
 
     def _read_one(self, job: Job[T]) -> T:
         try:
-            with self._opened.begin() as connection:
+            with self._own_connection() as connection, connection.begin():
                 return job(connection)
         except OperationalError as error:
             raise unavailable(error) from error
+
+    @contextmanager
+    def _own_connection(self) -> Iterator[Connection]:
+        """Lend the connection of this reader's thread; a failed one is made anew."""
+        held: Connection | None = getattr(self._local, "connection", None)
+        connection = held if held is not None else self._opened.connect()
+        self._local.connection = connection
+        self._held.add(connection)
+        try:
+            yield connection
+        except BaseException:
+            self._local.connection = None
+            self._held.discard(connection)
+            connection.close()
+            raise
 
     def _write_all(self) -> None:
         while (task := self._tasks.get()) is not None:
@@ -196,7 +215,11 @@ def _tune(engine: Engine) -> None:
     def on_begin(connection: Connection) -> None:
         # A writer takes its lock at once: one that reads first may not wait for it later.
         writes = connection.get_execution_options().get("boundless_writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+        try:
+            connection.connection.cursor().execute(begin)
+        except sqlite3.OperationalError as error:
+            raise OperationalError(begin, None, error) from error
 
 
 def _begin_writing(engine: Engine) -> AbstractContextManager[Connection]:
