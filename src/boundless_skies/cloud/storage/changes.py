@@ -19,6 +19,11 @@ class Topic(StrEnum):
     TARGETS = "targets"
 
 
+def read_versions(connection: Connection) -> dict[str, int]:
+    """Return the version of each topic that ever changed."""
+    return {row.topic: row.version for row in connection.exec_driver_sql(ALL_VERSIONS)}
+
+
 def announce(connection: Connection, topic: Topic) -> None:
     """Make a change known to every process, once this transaction is committed."""
     statement = insert_or(connection, changes).values(topic=str(topic), version=1)

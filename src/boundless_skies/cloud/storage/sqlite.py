@@ -13,7 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,7 +41,7 @@ T = TypeVar("T")
 READERS = 4
 WAITING_WRITES_MAX = 4_096
 BUSY_TIMEOUT_MS = 10_000
-LOOK_S = 0.05
+LOOK_S = 0.1
 """How often other processes' changes are looked for."""
 
 
@@ -100,17 +100,15 @@ class SqliteDatabase(Database):
 
     async def watch(self, on_change: Callable[[str], None]) -> None:
         """Look for changes at short intervals, and at once when `look_now` says so."""
-        with closing(sqlite3.connect(self._file, check_same_thread=False)) as connection:
-            known = dict(connection.execute(changes.ALL_VERSIONS).fetchall())
-            while True:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_S):
-                        await self._look.wait()
-                self._look.clear()
-                with suppress(sqlite3.OperationalError):  # busy: the next look sees it
-                    seen = dict(connection.execute(changes.ALL_VERSIONS).fetchall())
-                    for topic in heard_changes(known, seen):
-                        on_change(topic)
+        known = await self.read(changes.read_versions)
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._look.wait()
+            self._look.clear()
+            with suppress(Unavailable):  # busy: the next look sees it
+                for topic in heard_changes(known, await self.read(changes.read_versions)):
+                    on_change(topic)
 
     def look_now(self) -> None:
         """Let `watch` look at once."""
