@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from tests.cloud.storage.conftest import Store
 from tests.cloud.storage.entries import NOW, entry
@@ -59,6 +60,11 @@ def old_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]
 def migrate(store: Store) -> list[str]:
     """Bring a database up to date, as `boundless cloud migrate` does."""
     return asyncio.run(store.make().migrate())
+
+
+def test_the_code_stands_at_the_last_step() -> None:
+    """The step that a start looks for is that to which the migrations lead."""
+    assert ScriptDirectory(str(migrating.SCRIPTS)).get_current_head() == migrating.HEAD
 
 
 def test_the_migrations_make_the_tables_that_the_queries_know(store: Store) -> None:

@@ -7,10 +7,6 @@ the tables but not older than that goes on working.
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from boundless_skies.cloud.domain.times import utc_now
@@ -19,23 +15,22 @@ from boundless_skies.cloud.storage.database import UnusableDatabase
 
 SCRIPTS = Path(__file__).parents[1] / "migrations"
 FIRST_FORM = "0001"
+HEAD = "0002"
+"""The step that this code stands at."""
 OLDEST_CODE = "2"
 """The oldest schema number whose code works with today's tables."""
 LOCK_NUMBER = 0x426F_756E
 """Of the advisory lock under which one process migrates at a time."""
 
 
-def head() -> str:
-    """Return the step that this code stands at."""
-    return ScriptDirectory(str(SCRIPTS)).get_current_head() or ""
-
-
 def current(connection: Connection) -> str | None:
     """Return the step that the tables stand at; None where there are none."""
-    found = MigrationContext.configure(connection).get_current_revision()
-    if found is None and inspect(connection).has_table("settings"):
-        return FIRST_FORM
-    return found
+    tables = inspect(connection)
+    if tables.has_table("alembic_version"):
+        found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        if found is not None:
+            return found
+    return FIRST_FORM if tables.has_table("settings") else None
 
 
 def check(connection: Connection) -> None:
@@ -46,7 +41,7 @@ def check(connection: Connection) -> None:
     UnusableDatabase
         If they are missing, too old, or of a cloud that is too new.
     """
-    found, known = current(connection), head()
+    found, known = current(connection), HEAD
     if found is None:
         raise UnusableDatabase(
             "The database has no tables yet. Make them with: boundless cloud migrate"
@@ -73,30 +68,31 @@ def upgrade(connection: Connection) -> list[str]:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": LOCK_NUMBER})
-    found, known = current(connection), head()
+    found, known = current(connection), HEAD
     if found is not None and found > known:
         check(connection)
         return []
     if found == known:
         return []
-    config = _config(connection)
-    if found == FIRST_FORM:
-        command.stamp(config, FIRST_FORM)
-    command.upgrade(config, "head")
+    steps = _run_steps(connection, found)
     _note_versions(connection, known)
     targets.adopt_nameless(connection, utc_now())
-    return _steps_between(found, known)
+    return steps
 
 
-def _config(connection: Connection) -> Config:
+def _run_steps(connection: Connection, found: str | None) -> list[str]:
+    # Imported here: a start that finds the tables up to date does without.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     config.attributes["connection"] = connection
-    return config
-
-
-def _steps_between(found: str | None, known: str) -> list[str]:
-    scripts = ScriptDirectory(str(SCRIPTS)).walk_revisions(found or "base", known)
+    if found == FIRST_FORM:
+        command.stamp(config, FIRST_FORM)
+    command.upgrade(config, "head")
+    scripts = ScriptDirectory(str(SCRIPTS)).walk_revisions(found or "base", HEAD)
     steps = [f"{script.revision} {script.doc}" for script in scripts if script.revision != found]
     return list(reversed(steps))
 
