@@ -247,7 +247,7 @@ def _read_manifest(file: ZipFile, source: Path) -> Manifest:
         if file.getinfo(MANIFEST).file_size > MANIFEST_MAX_BYTES:
             raise UnusableArchive(DAMAGED.format(source, "its manifest is too large"))
         manifest = Manifest(**json.loads(file.read(MANIFEST)))
-        is_newer = manifest.format > FORMAT or int(manifest.step) > int(migrating.head())
+        is_newer = manifest.format > FORMAT or int(manifest.step) > int(migrating.HEAD)
     except (KeyError, ValueError, TypeError, BadZipFile) as error:
         raise UnusableArchive(
             f"{source} is no backup of a cloud: its manifest cannot be read ({error})."
@@ -255,7 +255,7 @@ def _read_manifest(file: ZipFile, source: Path) -> Manifest:
     if is_newer:
         raise UnusableArchive(
             f"{source} is of a newer cloud: step {manifest.step}, written by version "
-            f"{manifest.version}; this one knows {migrating.head()}. Restore it with that version."
+            f"{manifest.version}; this one knows {migrating.HEAD}. Restore it with that version."
         )
     return manifest
 

@@ -90,7 +90,7 @@ async def examine_database(
 ) -> AsyncIterator[Finding]:
     """Examine an open database: settings, soundness, clock, and what stands in it."""
     found = await database.read(condition.look)
-    for finding in _judge_condition(found, clock):
+    for finding in judge_condition(found, clock):
         yield finding
     admins = await database.read(partial(tokens.count_valid, role=Role.ADMIN))
     if admins or has_given_key:
@@ -108,6 +108,29 @@ async def examine_database(
         )
     else:
         yield good(f"{unsettled:,} measurements wait to be compared.")
+
+
+def judge_condition(found: Condition, clock: Clock) -> Iterator[Finding]:
+    """Say what is to be thought of how a database is set up."""
+    if found.lax:
+        named = ", ".join(f"{name} = {value}" for name, value in found.lax.items())
+        yield bad(
+            f"{found.kind} may lose what was answered for ({named}) in a loss of power. "
+            "Set it back to its default."
+        )
+    else:
+        yield good(f"{found.kind} keeps what it has said it keeps.")
+    if found.damage is not None:
+        yield bad(f"The database is damaged: {found.damage}. Stop the cloud; restore a backup.")
+    if found.now is not None:
+        off = abs(found.now - clock())
+        if off > CLOCK_OFF:
+            yield bad(
+                f"The database's clock differs by {off.total_seconds():.0f} s from this machine's. "
+                "Let both follow NTP."
+            )
+        else:
+            yield good("The database's clock and this machine's agree.")
 
 
 async def examine_blobs(blobs: BlobStore) -> Finding:
@@ -156,28 +179,6 @@ def _examine_folder(data_dir: Path) -> Iterator[Finding]:
     level = Level.BAD if free < SPACE_NONE_BYTES else Level(free < SPACE_LOW_BYTES)
     advice = "" if level == Level.GOOD else " Make room, or keep images elsewhere (--images)."
     yield Finding(level, f"{free // MIB:,} MiB are free on its disk.{advice}")
-
-
-def _judge_condition(found: Condition, clock: Clock) -> Iterator[Finding]:
-    if found.lax:
-        named = ", ".join(f"{name} = {value}" for name, value in found.lax.items())
-        yield bad(
-            f"{found.kind} may lose what was answered for ({named}) in a loss of power. "
-            "Set it back to its default."
-        )
-    else:
-        yield good(f"{found.kind} keeps what it has said it keeps.")
-    if found.damage is not None:
-        yield bad(f"The database is damaged: {found.damage}. Stop the cloud; restore a backup.")
-    if found.now is not None:
-        off = abs(found.now - clock())
-        if off > CLOCK_OFF:
-            yield bad(
-                f"The database's clock differs by {off.total_seconds():.0f} s from this machine's. "
-                "Let both follow NTP."
-            )
-        else:
-            yield good("The database's clock and this machine's agree.")
 
 
 def _ask_from_outside(url: str, scheme: str, is_public: bool) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from boundless_skies.cloud.domain.nodes import ONLINE_WITHIN
 from boundless_skies.cloud.domain.times import Clock
@@ -156,7 +157,7 @@ class _Told(Collector):
         histogram = GaugeHistogramMetricFamily(
             "boundless_node_queue_age_seconds",
             "Age of the oldest measurement in the queue of each node online, as the node told.",
-            buckets=[(f"{bound:g}", float(count)) for bound, count in ages.at_most],
+            buckets=[(floatToGoString(bound), float(n)) for bound, n in ages.at_most],
             gsum_value=ages.total,
         )
         return [

@@ -90,13 +90,26 @@ def load_lines(connection: Connection, table: Table, lines: Iterable[bytes]) -> 
         names = json.loads(next(rows, b"[]"))
         readers = [(name, _reader(connection, table.c[name])) for name in names]
         while group := [json.loads(line) for line in islice(rows, GROUP)]:
-            _insert(connection, table, [_to_row(readers, values) for values in group])
+            insert_rows(connection, table, [_to_row(readers, values) for values in group])
             yield len(group)
     except (ValueError, KeyError, TypeError, DBAPIError) as error:
         reason = getattr(error, "orig", None) or f"{type(error).__name__}: {error}"
         raise UnusableArchive(
             f"The archive's rows do not fit the table {table.name}: {reason}"
         ) from None
+
+
+def insert_rows(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows, with the months that they need."""
+    if table is measurements and connection.dialect.name == "postgresql":
+        months = {partitions.month_of(row["bjd_tdb"]) for row in rows}
+        for month in filter(None, months):
+            connection.exec_driver_sql(partitions.create_statement(*month))
+    in_order = [
+        {column.name: row[column.name] for column in table.columns if column.name in row}
+        for row in rows
+    ]
+    bulk.insert_many(connection, table, in_order)
 
 
 def set_counters(connection: Connection) -> None:
@@ -144,15 +157,3 @@ def _to_row(readers: Sequence[tuple[str, Any]], values: Sequence[Any]) -> dict[s
         name: None if value is None else read(value)
         for (name, read), value in zip(readers, values, strict=True)
     }
-
-
-def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    if table is measurements and connection.dialect.name == "postgresql":
-        months = {partitions.month_of(row["bjd_tdb"]) for row in rows}
-        for month in filter(None, months):
-            connection.exec_driver_sql(partitions.create_statement(*month))
-    in_order = [
-        {column.name: row[column.name] for column in table.columns if column.name in row}
-        for row in rows
-    ]
-    bulk.insert_many(connection, table, in_order)
