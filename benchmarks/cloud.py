@@ -290,7 +290,7 @@ SCENARIOS: dict[str, Scenario] = {
     "heartbeats": Scenario(
         "Heartbeats",
         heartbeats,
-        "32 kept-alive connections that are always busy, 1,000 nodes in turn, one worker. The "
+        "32 kept-alive connections that are always busy, 250 nodes in turn, one worker. The "
         "empty handler (`benchmarks/empty_cloud.py`) runs on the same server and framework, "
         "checks the key in the same way and answers. Rounds of both in turn; the ratio is the "
         "median of the rounds' ratios, smallest and largest behind it.",
@@ -299,7 +299,7 @@ SCENARIOS: dict[str, Scenario] = {
         "Measurements, one by one",
         measurements,
         "Payloads of about 900 bytes over 32 kept-alive connections that are always busy, from "
-        "1,000 nodes; every answer comes after the commit is on disk. Rounds of both clouds in "
+        "250 nodes; every answer comes after the commit is on disk. Rounds of both clouds in "
         "turn. CPU is that of the server's own processes, without PostgreSQL's.",
     ),
     "slow-disk": Scenario(

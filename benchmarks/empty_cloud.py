@@ -15,7 +15,8 @@ from boundless_skies.cloud.config import CloudConfig
 from boundless_skies.cloud.domain.nodes import Caller
 from boundless_skies.cloud.factory import Cloud, make_cloud
 from boundless_skies.cloud.handlers.context import provide_node, provide_services
-from boundless_skies.cloud.serving import BACKLOG, KEEP_ALIVE_S
+from boundless_skies.cloud.serving.listening import BACKLOG
+from boundless_skies.cloud.serving.worker import KEEP_ALIVE_S
 
 
 @post("/api/v1/nothing", status_code=200)

@@ -23,10 +23,12 @@ MEASUREMENT = {
     "zero_point": 22.345,
     "zp_scatter": 0.034,
 }
-TARGETS = 1_000
+TARGETS = 250
+NODES_PER_TARGET = 4
+POINTS_IN_A_ROW = 100
 BATCH_ITEMS = 500
 FIRST_BJD = 2461000.5
-BJD_STEP = 1e-5
+CADENCE_D = 30 / 86_400
 BEAT = json.dumps(
     {
         "conditions": {
@@ -95,13 +97,15 @@ def curves(first: int, count: int) -> Requests:
 
 
 def payloads(node: int, start: int) -> Iterator[bytes]:
-    """Yield a node's canonical payloads, no two alike."""
+    """Yield a node's canonical payloads: one every 30 s, on a star that three others watch too."""
     text = json.dumps({"conditions": {}, "measurement": MEASUREMENT}, separators=(",", ":"))
-    text = text.replace("%", "%%").replace('"BJD"', "%.6f").replace("FILE", f"{node}_%07d.fits")
-    text = text.replace("NODE", node_id(node)).replace("TARGET", "Star %04d")
+    text = text.replace("%", "%%").replace('"BJD"', "%r").replace("FILE", f"{node}_%07d.fits")
+    text = text.replace("NODE", node_id(node)).replace("TARGET", "Star %d")
     form = text.encode()
+    first = FIRST_BJD + node % 25 * 1e-5
     for number in itertools.count(start):
-        yield form % (FIRST_BJD + number * BJD_STEP, number, number % TARGETS)
+        target = (node // NODES_PER_TARGET + number // POINTS_IN_A_ROW) % TARGETS
+        yield form % (round(first + number * CADENCE_D, 6), number, target)
 
 
 def measurements(first: int, count: int, start: int) -> Requests:

@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks import servers
 
 CONNECTIONS = 32
-NODES = 1_000
+NODES = 250
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _closed(
         nodes=nodes,
         warm_s=size.warm_s,
         measure_s=size.measure_s,
-        start=number * 100_000,
+        start=number * 2_000,
     )
     require_success(result)
     used = server.cpu_s() - used
