@@ -96,9 +96,9 @@ async def examine_database(
     if admins or has_given_key:
         yield good("An admin can get in.")
     else:
-        yield bad(
-            "No admin can get in. Start the cloud once, which makes a token, or: "
-            "boundless cloud tokens create NAME --role admin"
+        yield doubtful(
+            "No admin can get in, unless the server has BOUNDLESS_ADMIN_KEY. Start it once, which "
+            "makes a token, or: boundless cloud tokens create NAME --role admin"
         )
     unsettled = await database.read(settling.count_unsettled)
     if unsettled > BACKLOG_HIGH:

@@ -187,5 +187,4 @@ def _connect_options(url: URL) -> dict[str, Any]:
 def _failure(error: Exception) -> Exception:
     if isinstance(error, DBAPIError):
         return unavailable(error)
-    logger.error("database: %s", error)
     return unavailable(OperationalError("", None, error))

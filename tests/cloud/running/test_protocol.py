@@ -1,0 +1,154 @@
+"""Peers that are slow, silent or too many."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import uvicorn
+from tests.support.capture_server import wait_until
+from tests.support.cloud_client import Client
+from tests.support.cloud_server import RunningCloud
+
+from boundless_skies.cloud.serving.protocol import Patience, PatientProtocol
+
+SHORT = Patience(head_s=0.3, head_bytes=8 << 10, take_s=0.3, connections=100)
+LONG = Patience(head_s=60, head_bytes=8 << 10, take_s=60, connections=3)
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+CHUNK = bytes(1 << 20)
+HALF_OPEN = 500
+
+
+class App:
+    """Reads a body, answers with its length; or sends without end."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request."""
+        size, more = 0, True
+        while more:
+            message = await receive()
+            size += len(message.get("body", b""))
+            more = message.get("more_body", False)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"] == "/much":
+            for _ in range(64):
+                await send({"type": "http.response.body", "body": CHUNK, "more_body": True})
+        await send({"type": "http.response.body", "body": str(size).encode()})
+        self.ended.set()
+
+
+@contextlib.contextmanager
+def served(app: App, patience: Patience) -> Iterator[int]:
+    """Serve an app with some patience; give its port."""
+    protocol = type("Protocol", (PatientProtocol,), {"patience": patience})
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, access_log=False)
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        wait_until(lambda: server.started, what="the server starts")
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextlib.contextmanager
+def connected(port: int, sent: bytes = b"") -> Iterator[socket.socket]:
+    """Connect, and send something."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as peer:
+        peer.sendall(sent)
+        yield peer
+
+
+def read_all(peer: socket.socket) -> bytes:
+    """Return what comes until the other side ends the connection."""
+    parts = []
+    with contextlib.suppress(ConnectionError):
+        while part := peer.recv(1 << 16):
+            parts.append(part)
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("head", [b"", b"GET / HTTP/1.1\r\nHost:", b"\r\n\r\n"])
+def test_a_peer_that_never_finishes_its_head_is_cut(head: bytes) -> None:
+    """Silence, half a head and blank lines all end without an answer."""
+    with served(App(), SHORT) as port, connected(port, head) as peer:
+        assert read_all(peer) == b""
+
+
+def test_a_second_half_request_is_cut_too() -> None:
+    """The patience is for each request, not for the first alone."""
+    with served(App(), SHORT) as port, connected(port, REQUEST) as peer:
+        assert b"200 OK" in peer.recv(1 << 16)
+        peer.sendall(b"GET / HTTP")
+        assert read_all(peer) == b""
+
+
+def test_a_slow_body_is_left_to_the_handler() -> None:
+    """Once a head is whole its time is over; the body has limits of its own."""
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"
+    with served(App(), SHORT) as port, connected(port, head) as slow:
+        with connected(port) as silent:
+            assert read_all(silent) == b""  # the time for a head is over
+        slow.sendall(b"ab")
+        assert read_all(slow).endswith(b"2\r\n0\r\n\r\n")
+
+
+def test_a_head_without_end_is_refused() -> None:
+    """Headers beyond the limit get 431, and the connection ends."""
+    endless = b"GET / HTTP/1.1\r\nX-Long: " + b"x" * (16 << 10)
+    with served(App(), LONG) as port, connected(port, endless) as peer:
+        assert read_all(peer).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_peer_that_does_not_take_its_answer_is_cut() -> None:
+    """The handler is let go, although nobody reads what it sends."""
+    app = App()
+    with served(app, SHORT) as port:
+        ask = b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n"
+        with connected(port, ask):
+            assert app.ended.wait(30)
+
+
+def test_a_slow_reader_gets_everything() -> None:
+    """A peer that takes its answer bit by bit is no peer that does not take it."""
+    with served(App(), replace(SHORT, take_s=60)) as port:
+        ask = b"GET /much HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        with connected(port, ask) as peer:
+            assert len(read_all(peer)) > 64 * len(CHUNK)
+
+
+def test_a_connection_too_many_is_told_so() -> None:
+    """It gets 503, the others stay; a place that becomes free is given away again."""
+    with served(App(), LONG) as port, contextlib.ExitStack() as held:
+        peers = [held.enter_context(connected(port, REQUEST)) for _ in range(3)]
+        assert all(b"200 OK" in peer.recv(1 << 16) for peer in peers)
+        with connected(port) as peer:
+            refusal = read_all(peer)
+        assert refusal.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 5" in refusal
+        peers[0].close()
+        wait_until(lambda: _is_answered(port), what="a place is free")
+
+
+def test_half_open_requests_hinder_nobody(cloud: RunningCloud, node: Client) -> None:
+    """Five hundred peers that never finish their request leave nodes their answers."""
+    with contextlib.ExitStack() as held:
+        for _ in range(HALF_OPEN):
+            held.enter_context(connected(cloud.port, b"GET /api/v1/plan HTTP/1.1\r\nX-Slow:"))
+        for _ in range(10):
+            node.post("/api/v1/nodes/heartbeat")
+
+
+def _is_answered(port: int) -> bool:
+    with connected(port, REQUEST) as peer:
+        return b"200 OK" in peer.recv(1 << 16)
