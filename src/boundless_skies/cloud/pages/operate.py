@@ -27,7 +27,7 @@ from boundless_skies.cloud.domain.operators import Role
 from boundless_skies.cloud.domain.sessions import COOKIE, CSRF_FIELD, Session
 from boundless_skies.cloud.pages.renderer import PageRenderer
 from boundless_skies.cloud.pages.review_plot import draw
-from boundless_skies.cloud.peers import is_https
+from boundless_skies.cloud.peers import client_address, is_https
 from boundless_skies.cloud.services.bundle import Services
 from boundless_skies.cloud.services.operators import SESSION_LASTS
 from boundless_skies.cloud.web import CloudRequest
@@ -114,10 +114,12 @@ async def sign_in(
     open_form: NamedDependency[Form],
 ) -> Response[Any]:
     """Begin a session for whoever has a token."""
-    back = open_form.get("next")
+    back, address = open_form.get("next"), client_address(request.scope)
+    services.limits.check_failures(address)
     try:
         secret = await services.operators.sign_in(open_form.get("token"))
     except InvalidCredentials:
+        services.limits.count_failure(address)
         return _sign_in_page(pages, back, "This token is not known, or was revoked.")
     cookie = _cookie(request, secret, int(SESSION_LASTS.total_seconds()))
     return _go(_safe_path(back), cookie)
@@ -178,6 +180,7 @@ async def change_node(
 ) -> Response[Any]:
     """Rotate, revoke, readmit, show or hide an owner, publish a plan."""
     operator, credentials = session.operator, services.credentials
+    operator.require(Role.OPERATOR)
     try:
         match deed:
             case "rotate":
