@@ -11,7 +11,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from boundless_skies.cloud.logs import ACCESS, request_id
-from boundless_skies.cloud.peers import Networks, client_address, see_through_proxies
+from boundless_skies.cloud.peers import Networks, client_address, see_through_proxies, trust_in
 from boundless_skies.cloud.services.metrics import Meters
 
 REQUEST_ID = b"x-request-id"
@@ -44,7 +44,7 @@ class Observed:
     def __init__(self, app: ASGIApp, meters: Meters, trusted: Networks) -> None:
         self._app = app
         self._meters = meters
-        self._trusted = trusted
+        self._is_trusted = trust_in(trusted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -55,7 +55,7 @@ class Observed:
 
     async def _observe(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        see_through_proxies(cast("dict[str, Any]", scope), headers, self._trusted)
+        see_through_proxies(cast("dict[str, Any]", scope), headers, self._is_trusted)
         own_id = _id_of(headers)
         request_id.set(own_id.decode())
         status = HUNG_UP

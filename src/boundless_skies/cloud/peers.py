@@ -1,7 +1,7 @@
 """Who a request really comes from, where it came through a proxy."""
 
-from collections.abc import Mapping, MutableMapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping, MutableMapping
+from functools import lru_cache, partial
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -13,6 +13,7 @@ from ipaddress import (
 from typing import Any
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
+Trust = Callable[[str], bool]
 
 LOOPBACK: Networks = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 NOBODY = "none"
@@ -36,7 +37,7 @@ def read_networks(text: str) -> Networks:
 
 
 def see_through_proxies(
-    scope: MutableMapping[str, Any], headers: dict[bytes, bytes], trusted: Networks
+    scope: MutableMapping[str, Any], headers: dict[bytes, bytes], is_trusted: Trust
 ) -> None:
     """Put the address and the scheme that a trusted proxy tells into a request's scope.
 
@@ -50,18 +51,25 @@ def see_through_proxies(
         The request's ASGI scope.
     headers : dict
         The scope's headers.
-    trusted : Networks
-        Whose word is believed.
+    is_trusted : callable
+        Tells of an address whether its word is believed.
     """
+    if FORWARDED_FOR not in headers and FORWARDED_PROTO not in headers:
+        return
     peer = scope.get("client")
-    if peer is None or not is_within(peer[0], trusted):
+    if peer is None or not is_trusted(peer[0]):
         return
     if FORWARDED_FOR in headers:
         listed = b",".join(value for name, value in scope["headers"] if name == FORWARDED_FOR)
-        scope["client"] = (_first_untrusted(peer[0], listed.decode("latin-1"), trusted), 0)
+        scope["client"] = (_first_untrusted(peer[0], listed.decode("latin-1"), is_trusted), 0)
     scheme = headers.get(FORWARDED_PROTO, b"").rsplit(b",")[-1].strip().lower()
     if scheme in (b"http", b"https"):
         scope["scheme"] = scheme.decode()
+
+
+def trust_in(networks: Networks) -> Trust:
+    """Return what tells whether an address is trusted; it remembers what it was asked last."""
+    return lru_cache(4_096)(partial(is_within, networks=networks))
 
 
 def client_address(scope: Mapping[str, Any]) -> str:
@@ -75,7 +83,6 @@ def is_https(scope: Mapping[str, Any]) -> bool:
     return bool(scope.get("scheme") == "https")
 
 
-@lru_cache(4_096)
 def is_within(address: str, networks: Networks) -> bool:
     """Tell whether an address lies in one of some networks; no address lies in none."""
     found = _parse(address)
@@ -84,14 +91,14 @@ def is_within(address: str, networks: Networks) -> bool:
     )
 
 
-def _first_untrusted(peer: str, listed: str, trusted: Networks) -> str:
+def _first_untrusted(peer: str, listed: str, is_trusted: Trust) -> str:
     client = peer
     for hop in reversed(listed.split(",")[-HOPS_MAX:]):
         found = _parse(hop)
         if found is None:
             break
         client = str(found)
-        if not is_within(client, trusted):
+        if not is_trusted(client):
             break
     return client
 

@@ -12,6 +12,7 @@ from boundless_skies.cloud.peers import (
     is_https,
     read_networks,
     see_through_proxies,
+    trust_in,
 )
 
 TRUSTED = (*LOOPBACK, *read_networks("10.0.0.0/8, 2001:db8::1"))
@@ -24,7 +25,7 @@ def seen(peer: str | None, *forwarded: str, proto: str = "") -> dict[str, Any]:
         headers.append((b"x-forwarded-proto", proto.encode()))
     client = None if peer is None else (peer, 1234)
     scope = {"client": client, "scheme": "http", "headers": headers}
-    see_through_proxies(scope, dict(headers), TRUSTED)
+    see_through_proxies(scope, dict(headers), trust_in(TRUSTED))
     return scope
 
 

@@ -9,13 +9,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from boundless_skies.cloud.domain.nodes import ONLINE_WITHIN
 from boundless_skies.cloud.domain.times import Clock
@@ -157,7 +157,7 @@ class _Told(Collector):
         histogram = GaugeHistogramMetricFamily(
             "boundless_node_queue_age_seconds",
             "Age of the oldest measurement in the queue of each node online, as the node told.",
-            buckets=[(floatToGoString(bound), float(n)) for bound, n in ages.at_most],
+            buckets=[(_bound(bound), float(n)) for bound, n in ages.at_most],
             gsum_value=ages.total,
         )
         return [
@@ -172,3 +172,7 @@ class _Told(Collector):
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, text, value=value)
+
+
+def _bound(value: float) -> str:
+    return "+Inf" if value == inf else str(value)
