@@ -9,11 +9,19 @@ from dataclasses import dataclass, replace
 
 from astropy.wcs import WCS
 
-from boundless_skies.node.catalogue import Catalogue, Stars
+from boundless_skies.node.catalogue import Catalogue
 from boundless_skies.node.errors import NoTarget, UnreadableFrame
 from boundless_skies.node.fits.frame import Frame, read_frame
 from boundless_skies.node.photometry.aperture import Aperture, Fluxes, best_radius_px
-from boundless_skies.node.photometry.comparison import choose, is_crowded, tie
+from boundless_skies.node.photometry.comparison import (
+    CatalogueSource,
+    ComparisonSource,
+    ComparisonStar,
+    as_stars,
+    choose,
+    is_crowded,
+    tie,
+)
 from boundless_skies.node.photometry.detection import Detection, detect
 from boundless_skies.node.photometry.ensemble import Ensemble, ZeroPoint
 from boundless_skies.node.photometry.exposure import Exposure
@@ -35,6 +43,8 @@ FILTERS = frozenset(
 
 _FIRST_RADIUS_FWHM = 1.2
 _ENSEMBLES_KEPT = 32
+# Brighter stars saturate every camera; fainter ones are lost in the sky of a small telescope.
+_BRIGHTEST_MAG, _FAINTEST_MAG = 2.0, 16.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +81,7 @@ class _Series:
     """What the frames of one target have in common."""
 
     ensemble: Ensemble
+    comparisons: tuple[ComparisonStar, ...]
     crowded: bool
 
 
@@ -86,9 +97,11 @@ class Photometer:
     settings : PhotometrySettings
         What the config says.
     catalogue : Catalogue, optional
-        Comparison stars; the bundled Tycho-2 by default.
+        What solutions are checked with; the bundled Tycho-2 by default.
     solver : Solver, optional
         Plate solver; seiza by default.
+    source : ComparisonSource, optional
+        Where the comparison stars' magnitudes come from; the catalogue by default.
     """
 
     def __init__(
@@ -96,10 +109,12 @@ class Photometer:
         settings: PhotometrySettings,
         catalogue: Catalogue | None = None,
         solver: Solver | None = None,
+        source: ComparisonSource | None = None,
     ) -> None:
         self.settings = settings
         self._catalogue = catalogue if catalogue is not None else Catalogue.load()
         self._solver = solver if solver is not None else SeizaSolver(self._catalogue)
+        self._source = source if source is not None else CatalogueSource(self._catalogue)
         self._series: OrderedDict[tuple[object, ...], _Series] = OrderedDict()
         self._last_wcs: tuple[tuple[int, int], WCS] | None = None
         self._lock = threading.Lock()
@@ -127,11 +142,53 @@ class Photometer:
         FrameError
             If there is no point in it; the message says why and what to do.
         """
+        return self.measure_exposure(self.expose(path, target=target))
+
+    def expose(self, path: str | os.PathLike[str], *, target: Target | None = None) -> Exposure:
+        """Read a frame, find its stars and solve it: what needs no other frame of the night.
+
+        Parameters
+        ----------
+        path : path-like
+            A finished FITS file.
+        target : Target, optional
+            As for :meth:`measure`.
+
+        Returns
+        -------
+        Exposure
+            For :meth:`measure_exposure`, of this photometer or one with equal settings.
+
+        Raises
+        ------
+        FrameError
+            If the frame cannot be read or solved, or names no target.
+        """
         frame = read_frame(path)
         if self.settings.saturation_adu:
             frame = replace(frame, saturation_adu=self.settings.saturation_adu)
         with self._lock:
-            exposure = self._expose(frame, target or self._target_of(frame))
+            return self._expose(frame, target or self._target_of(frame))
+
+    def measure_exposure(self, exposure: Exposure) -> FrameMeasurement:
+        """Measure a solved frame on the comparison stars of its series, which learn from it.
+
+        Parameters
+        ----------
+        exposure : Exposure
+            The first one of a series ties the ensemble: hand them over in the order of time.
+
+        Returns
+        -------
+        FrameMeasurement
+            The point and how it came about.
+
+        Raises
+        ------
+        FrameError
+            If the target or enough comparison stars are not seen.
+        """
+        with self._lock:
             series = self._series_of(exposure)
             fluxes = exposure.target_fluxes(series.ensemble.aperture)
             zero_point = tie(exposure, series.ensemble)
@@ -194,24 +251,24 @@ class Photometer:
     def _new_series(self, exposure: Exposure) -> _Series:
         aperture = self._new_aperture(exposure)
         scale_deg, fwhm_px = exposure.scale_arcsec_px / 3600.0, exposure.detection.fwhm_px
-        target = exposure.target
-        around = self._around(exposure)
+        target, own_deg = exposure.target, fwhm_px * scale_deg
+        around_deg = self._radius_deg(exposure)
+        around = self._catalogue.cone(*target.position_deg, around_deg)
+        known = self._source.stars(target.position_deg, around_deg, _BRIGHTEST_MAG, _FAINTEST_MAG)
         reach_deg = (2.0 * aperture.radius_px + fwhm_px) * scale_deg
         near_deg = (aperture.radius_px + fwhm_px) * scale_deg
+        chosen = choose(known, around, target, reach_deg, own_deg)
+        gain_known = exposure.gain_e_per_adu is not None
         return _Series(
-            Ensemble(
-                choose(around, target, reach_deg),
-                aperture,
-                gain_known=exposure.gain_e_per_adu is not None,
-            ),
-            is_crowded(around, target, near_deg, own_deg=fwhm_px * scale_deg),
+            Ensemble(as_stars(chosen), aperture, gain_known=gain_known),
+            tuple(chosen),
+            is_crowded(around, target, near_deg, own_deg=own_deg),
         )
 
-    def _around(self, exposure: Exposure) -> Stars:
-        """Return the stars that a frame may show wherever in it the target drifts."""
+    def _radius_deg(self, exposure: Exposure) -> float:
+        """Return how far a star may lie that a frame shows wherever in it the target drifts."""
         height, width = exposure.frame.shape
-        radius_deg = math.hypot(width, height) * exposure.scale_arcsec_px / 3600.0
-        return self._catalogue.cone(*exposure.target.position_deg, min(radius_deg, 60.0))
+        return min(math.hypot(width, height) * exposure.scale_arcsec_px / 3600.0, 60.0)
 
     def _new_aperture(self, exposure: Exposure) -> Aperture:
         fwhm_px = exposure.detection.fwhm_px
