@@ -1,10 +1,13 @@
 """Which stars a target is compared with, and what a frame shows of them."""
 
 import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from boundless_skies.node.catalogue import Stars
+from boundless_skies.node.catalogue import Catalogue, Stars
 from boundless_skies.node.catalogue.tycho2 import separation_deg
 from boundless_skies.node.errors import NoComparisonStars
 from boundless_skies.node.photometry.ensemble import LEAST_STARS, Ensemble, ZeroPoint
@@ -20,31 +23,152 @@ LINEAR_FRACTION = 0.6
 NEIGHBOUR_MAG = 3.0
 
 
-def choose(around: Stars, target: Target, reach_deg: float) -> Stars:
-    """Choose the candidates for comparison: alone in their aperture, and not the target.
+@dataclass(frozen=True, kw_only=True)
+class ComparisonStar:
+    """A star whose magnitude is known.
 
-    The choice depends on nothing but catalogue, target and aperture, so that it is the
-    same for every frame of a night.
+    Attributes
+    ----------
+    ra_deg, dec_deg : float
+        Position, J2000 (ICRS), degrees.
+    magnitude : float
+        In `band`.
+    uncertainty : float or None
+        Of `magnitude`, magnitudes; None where the catalogue does not tell.
+    band : str
+        As the AAVSO abbreviates it; ``"VT"`` is Tycho-2's own.
+    colour_bv : float or None
+        B - V, magnitudes, where it is known.
+    name : str or None
+        What it is called in its catalogue: an AUID, a number, a label on a chart.
+    catalogue : str
+        Where the magnitude comes from.
+    is_variable : bool
+        Known, or suspected, to vary; such a star is never compared with.
+    """
+
+    ra_deg: float
+    dec_deg: float
+    magnitude: float
+    uncertainty: float | None = None
+    band: str = "V"
+    colour_bv: float | None = None
+    name: str | None = None
+    catalogue: str
+    is_variable: bool = False
+
+
+class ComparisonSource(Protocol):
+    """Something that knows the magnitudes of stars."""
+
+    def stars(
+        self, field_center: tuple[float, float], radius_deg: float, bright: float, faint: float
+    ) -> list[ComparisonStar]:
+        """Return the stars around a position.
+
+        Parameters
+        ----------
+        field_center : tuple of float
+            Right ascension and declination, J2000, degrees.
+        radius_deg : float
+            How far from it they may lie.
+        bright, faint : float
+            The brightest and the faintest magnitude of interest.
+
+        Returns
+        -------
+        list of ComparisonStar
+            In any order; empty where it knows none.
+        """
+
+
+class CatalogueSource:
+    """The bundled Tycho-2 as a source of comparison stars.
 
     Parameters
     ----------
+    catalogue : Catalogue
+        The packed catalogue.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def stars(
+        self, field_center: tuple[float, float], radius_deg: float, bright: float, faint: float
+    ) -> list[ComparisonStar]:
+        """Return the catalogue's stars around a position, brightest first.
+
+        Parameters
+        ----------
+        field_center : tuple of float
+            Right ascension and declination, J2000, degrees.
+        radius_deg : float
+            How far from it they may lie.
+        bright, faint : float
+            The brightest and the faintest V_T.
+
+        Returns
+        -------
+        list of ComparisonStar
+            Without names and colours, which are not packed.
+        """
+        found = self._catalogue.cone(*field_center, radius_deg, mag_limit=faint)
+        found = found[found.mag >= bright]
+        rows = zip(found.ra_deg.tolist(), found.dec_deg.tolist(), found.mag.tolist(), strict=True)
+        return [
+            ComparisonStar(
+                ra_deg=ra_deg, dec_deg=dec_deg, magnitude=mag, band="VT", catalogue="Tycho-2"
+            )
+            for ra_deg, dec_deg, mag in rows
+        ]
+
+
+def as_stars(comparisons: Sequence[ComparisonStar]) -> Stars:
+    """Return places and magnitudes of comparison stars as arrays, in their order."""
+    rows = [(star.ra_deg, star.dec_deg, star.magnitude) for star in comparisons]
+    ra_deg, dec_deg, mag = np.array(rows, np.float64).reshape(-1, 3).T
+    return Stars(ra_deg, dec_deg, mag)
+
+
+def choose(
+    known: Sequence[ComparisonStar], around: Stars, target: Target, reach_deg: float, own_deg: float
+) -> list[ComparisonStar]:
+    """Choose the candidates for comparison: constant, alone in their aperture, not the target.
+
+    The choice depends on nothing but source, catalogue, target and aperture, so that it
+    is the same for every frame of a night.
+
+    Parameters
+    ----------
+    known : sequence of ComparisonStar
+        What the source knows around the target.
     around : Stars
-        The catalogue around the target.
+        All stars of the bundled catalogue there: a source may leave out neighbours.
     target : Target
         What is measured.
     reach_deg : float
         How near no other star may be that is brighter, or less than 3 mag fainter.
+    own_deg : float
+        A star of the bundled catalogue nearer than this is the same star.
 
     Returns
     -------
-    Stars
+    list of ComparisonStar
         At most the 120 nearest to the target, nearest first.
     """
-    distance = separation_deg(around.ra_deg, around.dec_deg, target.ra_deg, target.dec_deg)
+    stars = as_stars(known)
+    distance = separation_deg(stars.ra_deg, stars.dec_deg, target.ra_deg, target.dec_deg)
     nearest = np.argsort(distance, kind="stable")
     nearest = nearest[distance[nearest] > reach_deg]
-    alone = (int(index) for index in nearest if _is_alone(around, int(index), reach_deg))
-    return around[np.fromiter(itertools.islice(alone, MOST_STARS), np.intp)]
+    alone = (
+        known[index]
+        for index in nearest.tolist()
+        if not known[index].is_variable
+        and _neighbours(stars, known[index], reach_deg, 0.0) == 0
+        and _neighbours(around, known[index], reach_deg, own_deg) == 0
+    )
+    return list(itertools.islice(alone, MOST_STARS))
 
 
 def is_crowded(around: Stars, target: Target, reach_deg: float, own_deg: float) -> bool:
@@ -119,10 +243,9 @@ def _magnitudes(exposure: Exposure, ensemble: Ensemble) -> tuple[FloatArray, Flo
     return instrumental_mag, error_mag
 
 
-def _is_alone(around: Stars, index: int, reach_deg: float) -> bool:
-    north = np.abs(around.dec_deg - around.dec_deg[index]) <= reach_deg
-    near = around[north & (around.mag < around.mag[index] + NEIGHBOUR_MAG)]
-    apart = separation_deg(
-        near.ra_deg, near.dec_deg, float(around.ra_deg[index]), float(around.dec_deg[index])
-    )
-    return int((apart <= reach_deg).sum()) == 1
+def _neighbours(around: Stars, star: ComparisonStar, reach_deg: float, own_deg: float) -> int:
+    """Count the stars bright enough to disturb one, from just outside of it to a distance."""
+    north = np.abs(around.dec_deg - star.dec_deg) <= reach_deg
+    near = around[north & (around.mag < star.magnitude + NEIGHBOUR_MAG)]
+    apart = separation_deg(near.ra_deg, near.dec_deg, star.ra_deg, star.dec_deg)
+    return int(((apart <= reach_deg) & (apart > own_deg)).sum())
