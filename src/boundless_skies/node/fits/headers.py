@@ -34,7 +34,7 @@ SATURATION_KEYS = ("SATURATE", "DATAMAX", "SATLEVEL")
 _UTC_NAMES = {"", "UTC", "UT", "UT1", "GMT"}
 _ARCSEC_PER_RADIAN_UM_MM = 206.264806
 # How far a header's altitude may lie from the computed one before its longitude is doubted.
-_ALTITUDE_TOLERANCE_DEG = 5.0
+_ALTITUDE_TOLERANCE_DEG = 1.5
 
 
 class Cards(Protocol):
