@@ -73,8 +73,8 @@ def cloud_block(url: str, folder: Path, **cloud: Any) -> dict[str, Any]:
         "api_key": KEY,
         "heartbeat_interval": 0.2,
         "plan_poll_interval": 0.2,
-        "connect_timeout": 1,
-        "timeout": 1,
+        "connect_timeout": 10,
+        "timeout": 10,
         "data_dir": str(folder),
         **cloud,
     }

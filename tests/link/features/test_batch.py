@@ -263,7 +263,7 @@ def test_failed_batch_does_not_hold_up_what_goes_alone(
 ) -> None:
     """It may be one entry in it that the cloud stumbles over."""
     server.rules[BATCH] = answer
-    link = filled(server, links, 3, timeout=0.3)
+    link = filled(server, links, 3, timeout=0.3, connect_timeout=1)
     beat(link)
     assert posts(server).count(MEASUREMENTS) == 3
     assert link.status["queued_uploads"] == 0

@@ -241,7 +241,7 @@ def test_wait_that_runs_out_of_time_is_no_error(
     """A proxy that swallows what is held costs the time that was asked, and no more."""
     monkeypatch.setattr(watch, "INTERRUPTS_WAIT_S", 1)
     on_wait(server, SILENT)
-    link = links.make(server.url, **LONG, timeout=0.2)
+    link = links.make(server.url, **LONG, timeout=0.2, connect_timeout=1)
     link._beat(threading.Event())
     link._watch._wait(1, threading.Event())
     assert link.status["error"] is None
