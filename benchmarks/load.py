@@ -28,6 +28,7 @@ from benchmarks import messages
 CONNECTING_AT_ONCE = 200
 TICK_S = 0.001
 TAIL_S = 20.0
+SETTLE_S = 8.0
 LONGEST_S = 600.0
 ACK = re.compile(rb'"id": ?(\d+)')
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -334,7 +335,7 @@ async def _interrupt_once(
 
     for node, line in enumerate(lines):
         listen(node, line)
-    await asyncio.sleep(2.0)  # all of them wait by then, and none has waited for its 25 s
+    await asyncio.sleep(SETTLE_S)  # all of them wait by then, and none has waited for its 25 s
     body = json.dumps({"name": f"SN bench {number}", "ra_deg": 210.9, "dec_deg": 54.3}).encode()
     length = f"X-Admin-Key: {admin_key}\r\nContent-Length: {len(body)}\r\n\r\n"
     posted = time.perf_counter()
