@@ -31,6 +31,7 @@ from boundless_skies.cloud.handlers.context import (
 from boundless_skies.cloud.handlers.described import build_openapi
 from boundless_skies.cloud.handlers.errors import answer_error, describe, status_of
 from boundless_skies.cloud.handlers.forms import provide_form, provide_open_form, provide_session
+from boundless_skies.cloud.handlers.options import make_options
 from boundless_skies.cloud.observing import Observed
 from boundless_skies.cloud.pages import operate, reference, views
 from boundless_skies.cloud.pages.assets import AssetShelf
@@ -183,6 +184,7 @@ def make_app(cloud: Cloud) -> Observed:
     openapi = build_openapi(calls)
     app = Litestar(
         route_handlers=[
+            *make_options(calls),
             *calls,
             *views.PAGES,
             *reference.REFERENCE,

@@ -1,17 +1,20 @@
 """Which part of a light curve somebody wants, and in which form."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PureWindowsPath
 
 from boundless_skies.cloud.domain.errors import InvalidInput
+from boundless_skies.cloud.domain.measurements import read_target_name
 from boundless_skies.cloud.domain.phase import EPOCH_BJD, Elements, read_elements
-from boundless_skies.cloud.domain.reading import Range, clean_text, finite_number, shown
+from boundless_skies.cloud.domain.reading import Range, finite_number, shown
 
 DAYS = Range(0.0, 1e6, open_low=True)
 WORD_MAX_CHARS = 64
-YES, NO = ("1", "true", "yes"), ("", "0", "false", "no")
+_OBSERVER_CODE = re.compile(r"[A-Za-z0-9]{0,5}")
+YES, NO = ("1", "true"), ("", "0", "false")
 
 
 class CurveForm(StrEnum):
@@ -124,10 +127,23 @@ def read_flag(query: Mapping[str, str], name: str) -> bool:
     InvalidInput
         If it is neither.
     """
-    text = query.get(name, "").lower()
+    text = query.get(name, "")
     if text not in YES + NO:
         raise InvalidInput(f"{name} must be 1 or 0, not {shown(text)}.")
     return text in YES
+
+
+def read_observer_code(text: str) -> str:
+    """Read an observer's code at the AAVSO; empty where none is given.
+
+    Raises
+    ------
+    InvalidInput
+        If it cannot be one.
+    """
+    if not _OBSERVER_CODE.fullmatch(text):
+        raise InvalidInput(f"obscode {shown(text)} must be 1 to 5 letters and digits.")
+    return text
 
 
 def base_name(path: str) -> str:
@@ -148,9 +164,7 @@ def _read_number(query: Mapping[str, str], name: str, limits: Range) -> float | 
 
 
 def _read_word(query: Mapping[str, str], name: str) -> str | None:
-    word = clean_text(query.get(name, ""))
-    if len(word) > WORD_MAX_CHARS or not word.isprintable():
-        raise InvalidInput(
-            f"{name} {shown(word)} must be a printable word of at most {WORD_MAX_CHARS} characters."
-        )
+    word = read_target_name(query.get(name, ""))
+    if len(word) > WORD_MAX_CHARS:
+        raise InvalidInput(f"{name} has {len(word)} characters; the limit is {WORD_MAX_CHARS}.")
     return word or None

@@ -5,6 +5,7 @@
     CloudError
     ├── Refusal               the rules said no
     │   ├── InvalidInput      a value is missing, of the wrong type or out of its range
+    │   │   └── NameTaken     there is something else of this name already
     │   ├── InvalidCredentials  a node's or an operator's key is wrong
     │   │   ├── KeyRevoked    a node's key was right, until an operator revoked it
     │   │   └── NotSignedIn   an operator's page was asked for without a session
@@ -28,6 +29,10 @@ class Refusal(CloudError):  # noqa: N818 - named after what happened
 
 class InvalidInput(Refusal):
     """A value is missing, of the wrong type, or out of its range."""
+
+
+class NameTaken(InvalidInput):
+    """There is something else of this name already."""
 
 
 class InvalidCredentials(Refusal):

@@ -9,9 +9,16 @@ from litestar.params import FromPath
 
 from boundless_skies.cloud.domain.operators import Operator
 from boundless_skies.cloud.domain.reading import json_object
+from boundless_skies.cloud.handlers import schemas
 from boundless_skies.cloud.handlers.body import read_json
-from boundless_skies.cloud.handlers.described import OPERATOR, described
-from boundless_skies.cloud.handlers.operator_calls import HTTP_OK, OK_EXAMPLE, ROOT, read_count
+from boundless_skies.cloud.handlers.described import OPERATOR, Parameter, described
+from boundless_skies.cloud.handlers.operator_calls import (
+    COUNT,
+    HTTP_OK,
+    OK_EXAMPLE,
+    ROOT,
+    read_count,
+)
 from boundless_skies.cloud.handlers.operator_entries import (
     describe_code,
     describe_deed,
@@ -62,7 +69,9 @@ async def show_registration(
 @post(
     f"{ROOT}/registration",
     status_code=HTTP_OK,
-    opt=described(body={"policy": "code"}, reply={"policy": "code"}, who=OPERATOR),
+    opt=described(
+        body={"policy": "code"}, body_schema=schemas.POLICY, reply={"policy": "code"}, who=OPERATOR
+    ),
 )
 async def set_registration(
     request: CloudRequest, services: NamedDependency[Services], operator: NamedDependency[Operator]
@@ -86,6 +95,7 @@ async def list_codes(
     f"{ROOT}/codes",
     status_code=HTTP_OK,
     opt=described(
+        body_schema=schemas.CODE_ORDER,
         body={"count": 1, "note": "for the school in the valley", "days": 30},
         reply={"codes": [CODE_EXAMPLE]},
         who=OPERATOR,
@@ -103,7 +113,7 @@ async def create_codes(
 @post(
     f"{ROOT}/codes/{{code:str}}/withdraw",
     status_code=HTTP_OK,
-    opt=described(body={}, reply=OK_EXAMPLE, who=OPERATOR),
+    opt=described(reply=OK_EXAMPLE, who=OPERATOR),
 )
 async def withdraw_code(
     services: NamedDependency[Services],
@@ -128,6 +138,8 @@ async def list_tokens(
     f"{ROOT}/tokens",
     status_code=HTTP_OK,
     opt=described(
+        body_schema=schemas.TOKEN,
+        refused=(409,),
         body={"name": "ada", "role": "operator"},
         reply={"name": "ada", "role": "operator", "token": "operator_…"},
         who=OPERATOR,
@@ -146,7 +158,7 @@ async def create_token(
 @post(
     f"{ROOT}/tokens/{{name:str}}/revoke",
     status_code=HTTP_OK,
-    opt=described(body={}, reply=OK_EXAMPLE, who=OPERATOR),
+    opt=described(reply=OK_EXAMPLE, who=OPERATOR),
 )
 async def revoke_token(
     services: NamedDependency[Services],
@@ -164,8 +176,10 @@ async def revoke_token(
         reply={"deeds": [DEED_EXAMPLE]},
         who=OPERATOR,
         query={
-            "limit": "How many, at most 1,000; 50 unless given.",
-            "before": "Only what was done before the deed of this number.",
+            "limit": Parameter(text="How many, at most 1,000; 50 unless given.", schema=COUNT),
+            "before": Parameter(
+                text="Only what was done before the deed of this number.", schema=COUNT
+            ),
         },
     ),
 )

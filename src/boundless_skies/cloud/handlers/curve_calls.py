@@ -11,20 +11,30 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from boundless_skies.cloud.domain.curves import (
+    DAYS,
+    WORD_MAX_CHARS,
     CurveForm,
     read_folding,
     read_form,
+    read_observer_code,
     read_selection,
 )
 from boundless_skies.cloud.domain.errors import InvalidInput, UnknownObject
+from boundless_skies.cloud.domain.phase import EPOCH_BJD, PERIOD_D
 from boundless_skies.cloud.domain.reading import finite_number, shown
-from boundless_skies.cloud.handlers.described import POINT_EXAMPLE, PUBLIC, described
+from boundless_skies.cloud.handlers import schemas
+from boundless_skies.cloud.handlers.described import POINT_EXAMPLE, PUBLIC, Parameter, described
 from boundless_skies.cloud.services.bundle import Services
 from boundless_skies.cloud.services.curves import (
     describe_history,
     encode_curve,
 )
-from boundless_skies.cloud.services.targets import DEFAULT_RADIUS_ARCMIN, Found, describe_candidate
+from boundless_skies.cloud.services.targets import (
+    DEFAULT_RADIUS_ARCMIN,
+    RADIUS_ARCMIN,
+    Found,
+    describe_candidate,
+)
 from boundless_skies.cloud.web import CloudRequest, rest_of_path
 from boundless_skies.wire import paths
 
@@ -34,25 +44,105 @@ NEGOTIATED = {form.media_type: form for form in (CurveForm.JSON, CurveForm.CSV, 
 THREAD_FROM_POINTS = 2_000
 """Fewer are written faster than a thread is found for them."""
 NUMBER_MAX_DIGITS = 18
+NAME = schemas.text()
+PATH_NAME = {"type": "string", "minLength": 1}
+TIME = schemas.number(EPOCH_BJD)
+WORD = {"type": "string", "maxLength": WORD_MAX_CHARS}
+FLAG = {"enum": ["1", "0", "true", "false", ""]}
+KNOWN_EXAMPLE = {
+    "names": ["SS Cyg", "SS Cygni"],
+    "ra_deg": 325.67833,
+    "dec_deg": 43.58608,
+    "position": "21:42:42.80 +43:35:09.9",
+    "kind": "UGSS",
+    "period_d": None,
+    "epoch_bjd": None,
+}
+STAR_EXAMPLE = {
+    "name": "000-BCP-193",
+    "ra_deg": 325.61,
+    "dec_deg": 43.52,
+    "catalogue_mag": 11.1,
+    "measured_mag": -8.31,
+}
+HISTORY_EXAMPLE = {
+    "target": "SS Cyg",
+    **POINT_EXAMPLE,
+    "fwhm": 3.4,
+    "received_at": "2026-03-01T21:31:00Z",
+    "sent_by": "Boundless node 0.1.0",
+    "provenance": {
+        "filter": "V",
+        "exposure_s": 30.0,
+        "aperture_px": 6.5,
+        "aperture": None,
+        "zero_point": 21.47,
+        "zp_scatter": 0.021,
+        "comparison_count": 1,
+        "comparison_stars": [STAR_EXAMPLE],
+        "check_star": None,
+        "catalogue": "Tycho-2",
+        "chart": None,
+        "software": "Boundless node",
+        "software_version": "0.1.0",
+        "solver": None,
+        "fits_file": "ss_cyg_0001.fits",
+    },
+    "frame": None,
+    "verdict": None,
+    "revisions": [
+        {
+            "id": 1,
+            "revision": 1,
+            "magnitude": 11.873,
+            "uncertainty": 0.014,
+            "received_at": "2026-03-01T21:31:00Z",
+            "software": "Boundless node 0.1.0",
+            "is_newest": True,
+        }
+    ],
+    "window_d": 0.010416667,
+    "witnesses": [],
+}
 
 
 @get(
     f"{paths.LIGHTCURVES}/{{name:path}}",
     opt=described(
-        reply={"target": "SS Cyg", "n": 1, "points": [POINT_EXAMPLE]},
+        reply={"target": "SS Cyg", "n": 1, **KNOWN_EXAMPLE, "points": [POINT_EXAMPLE]},
+        reply_schema=schemas.LIGHT_CURVE,
+        forms=("text/csv", "application/x-votable+xml", "text/plain"),
         who=PUBLIC,
+        path={
+            "name": Parameter(text="Any name of the target.", schema=PATH_NAME, example="SS Cyg")
+        },
         query={
-            "days": "Only the points of the last so many days.",
-            "from": "Only the points from this time on (BJD_TDB, days).",
-            "to": "Only the points up to this time (BJD_TDB, days).",
-            "filter": "Only this filter.",
-            "node": "Only this node.",
-            "rejected": "1 for what an astronomer has rejected, too.",
-            "fold": "1 adds each point's phase.",
-            "period_d": "Fold on this period (days) instead of the target's own.",
-            "epoch_bjd": "Where phase 0 is (BJD_TDB, days).",
-            "format": "json, csv, votable or aavso; without it, as Accept asks.",
-            "obscode": "With format=aavso: the code that the AAVSO gave you.",
+            "days": Parameter(
+                text="Only the points of the last so many days.", schema=schemas.number(DAYS)
+            ),
+            "from": Parameter(
+                text="Only the points from this time on (BJD_TDB, days).", schema=TIME
+            ),
+            "to": Parameter(text="Only the points up to this time (BJD_TDB, days).", schema=TIME),
+            "filter": Parameter(text="Only this filter.", schema=WORD),
+            "node": Parameter(text="Only this node.", schema=WORD),
+            "rejected": Parameter(text="1 for what an astronomer has rejected, too.", schema=FLAG),
+            "fold": Parameter(text="1 adds each point's phase.", schema=FLAG),
+            "period_d": Parameter(
+                text="Fold on this period (days) instead of the target's own.",
+                schema=schemas.number(PERIOD_D),
+            ),
+            "epoch_bjd": Parameter(
+                text="Where phase 0 is (BJD_TDB, days); needs period_d.", schema=TIME
+            ),
+            "format": Parameter(
+                text="json, csv, votable or aavso; without it, as Accept asks.",
+                schema={"enum": [str(form) for form in CurveForm]},
+            ),
+            "obscode": Parameter(
+                text="With format=aavso: the code that the AAVSO gave you.",
+                schema={"type": "string", "pattern": "^[A-Za-z0-9]{0,5}$"},
+            ),
         },
     ),
 )
@@ -68,8 +158,8 @@ async def show_light_curve(
     query = request.query_params
     target = rest_of_path(request, paths.LIGHTCURVES + "/")
     wanted, folding, form = read_selection(query), read_folding(query), _read_form(request)
+    code = read_observer_code(query.get("obscode", ""))
     if form is not CurveForm.JSON:
-        code = query.get("obscode", "")
         content = await services.curves.export(target, wanted, form, code)
         return _to_file(content, form, target)
     curve = await services.curves.light_curve(target, wanted, folding)
@@ -83,6 +173,7 @@ async def show_light_curve(
 @get(
     paths.TARGETS,
     opt=described(
+        reply_schema=schemas.TARGETS,
         reply={
             "targets": [
                 {
@@ -97,8 +188,14 @@ async def show_light_curve(
         },
         who=PUBLIC,
         query={
-            "q": "A name, a part of one, or coordinates such as 21:42:42.8 +43:35:10.",
-            "radius_arcmin": "How far around coordinates to look; 10 unless given.",
+            "q": Parameter(
+                text="A name, a part of one, or coordinates such as 21:42:42.8 +43:35:10.",
+                schema=NAME,
+            ),
+            "radius_arcmin": Parameter(
+                text="How far around coordinates to look; 10 unless given.",
+                schema=schemas.number(RADIUS_ARCMIN),
+            ),
         },
     ),
 )
@@ -110,17 +207,23 @@ async def list_targets(
     Where no name fits, similar ones are returned, and ``is_guess`` is true.
     """
     text = request.query_params.get("q")
+    radius = read_radius(request.query_params.get("radius_arcmin"))
     if text is None:
         return {"targets": [asdict(target) for target in await services.network.list_targets()]}
-    radius = read_radius(request.query_params.get("radius_arcmin"))
     return describe_found(await services.targets.search(text, radius))
 
 
 @get(
     MEASUREMENT,
     opt=described(
-        reply={"id": 1, "target": "SS Cyg", **POINT_EXAMPLE},
+        reply=HISTORY_EXAMPLE,
+        reply_schema=schemas.HISTORY,
         who=PUBLIC,
+        path={
+            "measurement_id": Parameter(
+                text="Its number.", schema={"type": "integer", "minimum": 1}, example=1
+            )
+        },
     ),
 )
 async def show_measurement(
@@ -141,6 +244,9 @@ def read_radius(text: str | None) -> float:
     radius = finite_number(text)
     if radius is None:
         raise InvalidInput(f"radius_arcmin must be a number, not {shown(text)}.")
+    if radius not in RADIUS_ARCMIN:
+        limits = RADIUS_ARCMIN.describe("radius_arcmin")
+        raise InvalidInput(f"radius_arcmin is {radius:g}, outside of {limits}.")
     return radius
 
 

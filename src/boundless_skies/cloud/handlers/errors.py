@@ -12,6 +12,7 @@ from boundless_skies.cloud.logs import request_id
 from boundless_skies.cloud.web import CloudRequest, allowed_methods
 
 STATUS: dict[type[Exception], HTTPStatus] = {
+    errors.NameTaken: HTTPStatus.CONFLICT,
     errors.InvalidInput: HTTPStatus.BAD_REQUEST,
     errors.InvalidCredentials: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,

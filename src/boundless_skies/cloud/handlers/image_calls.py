@@ -9,7 +9,8 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from boundless_skies.cloud.domain.operators import Operator, Role
-from boundless_skies.cloud.handlers.described import OPERATOR, PUBLIC, described
+from boundless_skies.cloud.handlers import schemas
+from boundless_skies.cloud.handlers.described import OPERATOR, PUBLIC, Parameter, described
 from boundless_skies.cloud.services.bundle import Services
 from boundless_skies.cloud.storage.images import UNKNOWN_ENDING, StoredImage
 from boundless_skies.cloud.web import CloudRequest
@@ -17,6 +18,7 @@ from boundless_skies.wire import paths
 
 IMAGE = f"{paths.IMAGES}/{{sha256:str}}"
 HTTP_OK, HTTP_PARTIAL, HTTP_NOT_MODIFIED, HTTP_NO_SUCH_RANGE = 200, 206, 304, 416
+SHA256_PARAMETER = Parameter(text="SHA-256 of the file (hex).", schema=schemas.SHA256)
 FOR_GOOD = "public, max-age=31536000, immutable"
 
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
@@ -24,7 +26,13 @@ _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 @get(
     f"{IMAGE}/thumbnail.png",
-    opt=described(reply="a PNG file", who=PUBLIC),
+    opt=described(
+        reply="a PNG file",
+        reply_schema={},
+        forms=("image/png",),
+        who=PUBLIC,
+        path={"sha256": SHA256_PARAMETER},
+    ),
     media_type="image/png",
 )
 async def show_thumbnail(
@@ -39,6 +47,12 @@ async def show_thumbnail(
     IMAGE,
     opt=described(
         reply="the bytes of the file",
+        reply_schema={},
+        forms=("application/fits", "application/octet-stream"),
+        also={206: "The part that was asked for."},
+        refused=(416,),
+        path={"sha256": SHA256_PARAMETER},
+        reply_headers={"Accept-Ranges": "bytes", "ETag": "Its SHA-256."},
         who=OPERATOR,
         headers={"Range": "Only a part of it, such as bytes=0-2879."},
     ),
@@ -48,7 +62,7 @@ async def send_image(
     services: NamedDependency[Services],
     operator: NamedDependency[Operator],
     sha256: FromPath[str],
-) -> Response[bytes] | Stream:
+) -> Response[dict[str, str]] | Stream:
     """Return an image's file, whole or in part, by the SHA-256 of its content.
 
     Operators only: a FITS header may tell exactly where its owner lives.
@@ -59,7 +73,8 @@ async def send_image(
     headers = _headers(image)
     if part is not None and not part[0] < part[1]:
         size = {"Content-Range": f"bytes */{image.size_bytes}"}
-        return Response(b"", status_code=HTTP_NO_SUCH_RANGE, headers=headers | size)
+        sentence = {"error": f"The file has {image.size_bytes:,} bytes, and none of those."}
+        return Response(sentence, status_code=HTTP_NO_SUCH_RANGE, headers=size)
     start, end = part or (0, image.size_bytes)
     opened = await services.images.open(sha256, start, end)
     headers["Content-Length"] = str(end - start)

@@ -13,6 +13,7 @@ from boundless_skies.cloud.domain.errors import InvalidInput, Refusal, UnknownOb
 from boundless_skies.cloud.domain.features import FEATURES
 from boundless_skies.cloud.domain.nodes import Caller
 from boundless_skies.cloud.domain.reading import finite_number, shown
+from boundless_skies.cloud.handlers import schemas
 from boundless_skies.cloud.handlers.body import BATCH_MAX_BYTES, read_json
 from boundless_skies.cloud.handlers.described import (
     EVENT_EXAMPLE,
@@ -21,6 +22,7 @@ from boundless_skies.cloud.handlers.described import (
     NODE,
     PLAN_EXAMPLE,
     PUBLIC,
+    Parameter,
     described,
 )
 from boundless_skies.cloud.handlers.errors import answer_refused_measurement
@@ -40,6 +42,9 @@ PLAN_EVENTS = f"{paths.PLAN}/{{plan_id:str}}/events"
 INTERRUPT_EVENTS = f"{paths.INTERRUPTS}/{{interrupt_id:str}}/events"
 INTERRUPT_ACK = paths.interrupt_ack("{interrupt_id:str}")
 BATCH = f"{paths.MEASUREMENTS}/batch"
+INTERRUPT_ID = Parameter(
+    text="Which interrupt.", schema={"type": "integer", "minimum": 1}, example=7
+)
 NODE_KEY = f"{paths.NODE_SELF}/key"
 
 
@@ -57,6 +62,8 @@ NODE_KEY = f"{paths.NODE_SELF}/key"
             "filters": "CV",
             "utc_offset_hours": 1.0,
         },
+        body_schema=schemas.REGISTRATION,
+        reply_schema=schemas.REGISTERED,
         reply={"node_id": "hilltop", "api_key": "node_…", "features": FEATURES},
         who=PUBLIC,
         group=NODE,
@@ -71,7 +78,7 @@ async def register(request: CloudRequest, services: NamedDependency[Services]) -
 @post(
     NODE_KEY,
     status_code=HTTP_OK,
-    opt=described(body={}, reply={"api_key": "node_…", "previous_valid_s": 86_400}),
+    opt=described(reply={"api_key": "node_…", "previous_valid_s": 86_400}),
 )
 async def give_new_key(
     services: NamedDependency[Services], node: NamedDependency[Caller]
@@ -88,6 +95,8 @@ async def give_new_key(
     paths.HEARTBEAT,
     status_code=HTTP_OK,
     opt=described(
+        body_schema=schemas.HEARTBEAT,
+        reply_schema=schemas.BEAT_TAKEN,
         body={"conditions": {"sky_temperature_c": -18.5, "utc_offset_hours": 1.0}},
         reply={"ok": True, "server_time": "2026-03-01T21:30:00Z", "features": FEATURES},
     ),
@@ -122,6 +131,9 @@ async def show_self(
     paths.PLAN,
     opt=described(
         reply=PLAN_EXAMPLE,
+        reply_schema=schemas.GIVEN_PLAN,
+        also={304: "The plan is the one that the node has."},
+        reply_headers={"ETag": "Names this plan."},
         headers={
             "If-None-Match": "The ETag of the last answer; the same plan is then answered with 304."
         },
@@ -146,7 +158,13 @@ async def show_plan(
 @post(
     PLAN_EVENTS,
     status_code=HTTP_OK,
-    opt=described(body={"events": [EVENT_EXAMPLE]}, reply={"ok": True}),
+    opt=described(
+        body={"events": [EVENT_EXAMPLE]},
+        body_schema=schemas.EVENTS,
+        reply={"ok": True},
+        reply_schema=schemas.OK,
+        path={"plan_id": Parameter(text="Which plan.", example=PLAN_EXAMPLE["plan"]["plan_id"])},
+    ),
 )
 async def record_plan_events(
     request: CloudRequest,
@@ -162,7 +180,13 @@ async def record_plan_events(
     paths.INTERRUPTS,
     opt=described(
         reply={"interrupts": [INTERRUPT_EXAMPLE]},
-        query={"wait": "Wait up to so many seconds, at most 60, for one to come."},
+        reply_schema=schemas.INTERRUPTS,
+        query={
+            "wait": Parameter(
+                text="Wait up to so many seconds, at most 60, for one to come.",
+                schema={"type": "number", "minimum": 0},
+            )
+        },
     ),
 )
 async def list_interrupts(
@@ -179,7 +203,11 @@ async def list_interrupts(
     return await services.interrupts.list_for(node)
 
 
-@post(INTERRUPT_ACK, status_code=HTTP_OK, opt=described(body={}, reply={"ok": True}))
+@post(
+    INTERRUPT_ACK,
+    status_code=HTTP_OK,
+    opt=described(reply={"ok": True}, reply_schema=schemas.OK, path={"interrupt_id": INTERRUPT_ID}),
+)
 async def acknowledge_interrupt(
     services: NamedDependency[Services], node: NamedDependency[Caller], interrupt_id: FromPath[str]
 ) -> dict[str, Any]:
@@ -190,7 +218,13 @@ async def acknowledge_interrupt(
 @post(
     INTERRUPT_EVENTS,
     status_code=HTTP_OK,
-    opt=described(body={"events": [EVENT_EXAMPLE | {"item_id": None}]}, reply={"ok": True}),
+    opt=described(
+        body={"events": [EVENT_EXAMPLE | {"item_id": None}]},
+        body_schema=schemas.EVENTS,
+        reply={"ok": True},
+        reply_schema=schemas.OK,
+        path={"interrupt_id": INTERRUPT_ID},
+    ),
 )
 async def record_interrupt_events(
     request: CloudRequest,
@@ -209,9 +243,14 @@ async def record_interrupt_events(
     exception_handlers={Refusal: answer_refused_measurement},
     opt=described(
         body={"measurement": MEASUREMENT_EXAMPLE, "conditions": {}},
+        body_schema=schemas.SUBMISSION,
         reply={"ok": True, "id": 1},
+        reply_schema=schemas.OK_ID,
         headers={
-            IDEMPOTENCY_HEADER: "SHA-256 of the canonical payload; a retry is told as a duplicate."
+            IDEMPOTENCY_HEADER: Parameter(
+                text="SHA-256 of the canonical payload; a retry is told as a duplicate.",
+                schema={"type": "string", "pattern": "^[!-~]{1,200}$"},
+            )
         },
     ),
 )
@@ -228,6 +267,8 @@ async def submit_measurement(
     BATCH,
     status_code=HTTP_OK,
     opt=described(
+        body_schema=schemas.BATCH,
+        reply_schema=schemas.BATCH_RESULTS,
         body={"items": [{"measurement": MEASUREMENT_EXAMPLE, "conditions": {}}]},
         reply={"results": [{"ok": True, "id": 1}]},
     ),
@@ -244,6 +285,8 @@ async def submit_batch(
     paths.IMAGES,
     status_code=HTTP_OK,
     opt=described(
+        body_schema=schemas.IMAGE_FORM,
+        reply_schema=schemas.STORED,
         body={"file": "the bytes of a FITS file, at most 200 MiB"},
         media_type="multipart/form-data",
         reply={"ok": True, "stored": "3f0c….fits"},

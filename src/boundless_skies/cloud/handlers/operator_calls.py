@@ -14,8 +14,9 @@ from litestar.params import FromPath
 from boundless_skies.cloud.domain.errors import InvalidInput, UnknownObject
 from boundless_skies.cloud.domain.operators import Operator
 from boundless_skies.cloud.domain.reading import json_object, shown
+from boundless_skies.cloud.handlers import schemas
 from boundless_skies.cloud.handlers.body import read_json
-from boundless_skies.cloud.handlers.described import OPERATOR, PLAN_EXAMPLE, described
+from boundless_skies.cloud.handlers.described import OPERATOR, PLAN_EXAMPLE, Parameter, described
 from boundless_skies.cloud.handlers.operator_entries import (
     describe_case,
     describe_file,
@@ -30,6 +31,7 @@ from boundless_skies.wire import paths
 
 HTTP_OK = 200
 NUMBER_MAX_DIGITS = 18
+COUNT = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
 ROOT = "/api/v1/operator"
 NODE_PLAN = "/api/v1/nodes/{node_id:str}/plan"
 OK_EXAMPLE = {"ok": True}
@@ -100,6 +102,9 @@ CASE_EXAMPLE = {
             "node_ids": None,
             "expires_hours": 12,
         },
+        body_schema=schemas.INTERRUPT,
+        refused=(404,),
+        reply_schema=schemas.OK_ID,
         reply={"ok": True, "id": 7},
         who=OPERATOR,
     ),
@@ -150,6 +155,8 @@ async def list_sent_interrupts(
             "night": "2026-03-01",
             "items": [{"target": "SS Cyg", "ra": 21.7118, "dec": 43.5861, "startTime": "22:30"}],
         },
+        body_schema=schemas.PLAN,
+        refused=(409,),
         reply={"ok": True, "plan": PLAN_EXAMPLE["plan"]},
         who=OPERATOR,
     ),
@@ -208,7 +215,7 @@ async def show_node(
 @post(
     f"{ROOT}/nodes/{{node_id:str}}/rotate",
     status_code=HTTP_OK,
-    opt=described(body={}, reply=OK_EXAMPLE, who=OPERATOR),
+    opt=described(reply=OK_EXAMPLE, who=OPERATOR),
 )
 async def rotate_key(
     services: NamedDependency[Services],
@@ -223,7 +230,7 @@ async def rotate_key(
 @post(
     f"{ROOT}/rotate-all",
     status_code=HTTP_OK,
-    opt=described(body={}, reply={"ok": True, "asked": 214}, who=OPERATOR),
+    opt=described(reply={"ok": True, "asked": 214}, who=OPERATOR),
 )
 async def rotate_all_keys(
     services: NamedDependency[Services], operator: NamedDependency[Operator]
@@ -235,7 +242,12 @@ async def rotate_all_keys(
 @post(
     f"{ROOT}/nodes/{{node_id:str}}/revoke",
     status_code=HTTP_OK,
-    opt=described(body={"reason": "its telescope was sold"}, reply=OK_EXAMPLE, who=OPERATOR),
+    opt=described(
+        body={"reason": "its telescope was sold"},
+        body_schema=schemas.REASON,
+        reply=OK_EXAMPLE,
+        who=OPERATOR,
+    ),
 )
 async def revoke_node(
     request: CloudRequest,
@@ -255,7 +267,7 @@ async def revoke_node(
 @post(
     f"{ROOT}/nodes/{{node_id:str}}/readmit",
     status_code=HTTP_OK,
-    opt=described(body={}, reply=OK_EXAMPLE, who=OPERATOR),
+    opt=described(reply=OK_EXAMPLE, who=OPERATOR),
 )
 async def readmit_node(
     services: NamedDependency[Services],
@@ -270,7 +282,7 @@ async def readmit_node(
 @post(
     f"{ROOT}/nodes/{{node_id:str}}/owner",
     status_code=HTTP_OK,
-    opt=described(body={"public": True}, reply=OK_EXAMPLE, who=OPERATOR),
+    opt=described(body={"public": True}, body_schema=schemas.OWNER, reply=OK_EXAMPLE, who=OPERATOR),
 )
 async def show_owner(
     request: CloudRequest,
@@ -293,8 +305,10 @@ async def show_owner(
         reply={"waiting": 1, "points": [CASE_EXAMPLE]},
         who=OPERATOR,
         query={
-            "after": "Only the points that follow this one by number.",
-            "limit": "How many, at most 200; 20 unless given.",
+            "after": Parameter(
+                text="Only the points that follow this one by number.", schema=COUNT
+            ),
+            "limit": Parameter(text="How many, at most 200; 20 unless given.", schema=COUNT),
         },
     ),
 )
@@ -322,6 +336,7 @@ async def show_disputed(
     f"{ROOT}/review/{{number:str}}",
     status_code=HTTP_OK,
     opt=described(
+        body_schema=schemas.VERDICT,
         body={"verdict": "reject", "reason": "a satellite's trail crosses the star"},
         reply=CASE_EXAMPLE | {"review": "rejected"},
         who=OPERATOR,

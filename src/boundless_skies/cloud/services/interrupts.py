@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from boundless_skies.cloud.domain.errors import InvalidInput, UnknownObject
+from boundless_skies.cloud.domain.errors import UnknownObject
 from boundless_skies.cloud.domain.events import Event, read_events
 from boundless_skies.cloud.domain.interrupts import (
     NewInterrupt,
@@ -189,7 +189,7 @@ class InterruptService:
     def _add(self, connection: Connection, *, operator: Operator, new: NewInterrupt) -> int:
         for node_id in new.node_ids or []:
             if not nodes.exists(connection, node_id):
-                raise InvalidInput(
+                raise UnknownObject(
                     f"node_ids: there is no node {node_id!r}. "
                     "`boundless cloud nodes` lists those that there are."
                 )

@@ -12,6 +12,7 @@ from boundless_skies.cloud.domain.errors import (
     Forbidden,
     InvalidCredentials,
     InvalidInput,
+    NameTaken,
     UnknownObject,
 )
 from boundless_skies.cloud.domain.keys import key_hash, key_matches, new_key
@@ -212,7 +213,7 @@ class OperatorService:
         self, connection: Connection, *, operator: Operator, name: str, role: Role, hashed: str
     ) -> None:
         if tokens.find(connection, name) is not None:
-            raise InvalidInput(f"There is a token {name!r} already, or was; choose another name.")
+            raise NameTaken(f"There is a token {name!r} already, or was; choose another name.")
         now = self._clock()
         tokens.add(connection, name, hashed, role, operator.name, now)
         audit.add(connection, operator, "token.create", name, {"role": str(role)}, now)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from boundless_skies.cloud.domain.errors import InvalidInput, UnknownObject
+from boundless_skies.cloud.domain.errors import NameTaken, UnknownObject
 from boundless_skies.cloud.domain.events import Event, read_events
 from boundless_skies.cloud.domain.nodes import Caller, Node
 from boundless_skies.cloud.domain.operators import Operator, Role
@@ -41,8 +41,9 @@ class PlanService:
         Raises
         ------
         InvalidInput
-            If it is not in the form that nodes read, or its ``plan_id`` belongs
-            to another plan.
+            If it is not in the form that nodes read.
+        NameTaken
+            If its ``plan_id`` belongs to another plan.
         """
         operator.require(Role.OPERATOR)
         plan = read_plan(
@@ -92,7 +93,7 @@ class PlanService:
         elif asdict(held) | {"generated_at": None} == asdict(plan) | {"generated_at": None}:
             plans.make_current(connection, plan.plan_id, now)
         else:
-            raise InvalidInput(
+            raise NameTaken(
                 f"plan_id {plan.plan_id!r} was published before with another content. "
                 "Give the plan a new plan_id, or leave it out."
             )

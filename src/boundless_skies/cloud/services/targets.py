@@ -105,13 +105,9 @@ class TargetService:
         Raises
         ------
         InvalidInput
-            If the text is empty or too long, looks like coordinates and is out of range,
-            or the radius is.
+            If the text is empty or too long, looks like coordinates and is out of range.
         """
         sought = _read_sought(text)
-        if radius_arcmin not in RADIUS_ARCMIN:
-            limits = RADIUS_ARCMIN.describe("radius_arcmin")
-            raise InvalidInput(f"radius_arcmin is {radius_arcmin:g}, outside of {limits}.")
         coordinates = parse_coordinates(sought)
         if coordinates is not None:
             place = Place(*coordinates)

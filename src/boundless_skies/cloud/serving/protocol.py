@@ -78,6 +78,11 @@ class PatientProtocol(HttpToolsProtocol):
         self._in_body = False
         super().on_message_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, in JSON as every error."""
+        del msg
+        self._refuse(HTTPStatus.BAD_REQUEST)
+
     def pause_writing(self) -> None:
         """Wait for the peer to take what waits for it."""
         super().pause_writing()
@@ -100,9 +105,13 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: HTTPStatus) -> None:
         self._head_timer = _stop(self._head_timer)
-        lines = f"HTTP/1.1 {status} {status.phrase}", "connection: close", "content-length: 0"
+        body = f'{{"error":"{status.phrase}: the request could not be read as HTTP."}}'
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            body = '{"error":"Too many connections; try again later."}'
+        lines = [f"HTTP/1.1 {status} {status.phrase}", "connection: close"]
+        lines += ["content-type: application/json", f"content-length: {len(body)}"]
         retry = ["retry-after: 5"] if status == HTTPStatus.SERVICE_UNAVAILABLE else []
-        self.transport.write("\r\n".join([*lines, *retry, "", ""]).encode())
+        self.transport.write("\r\n".join([*lines, *retry, "", body]).encode())
         self.transport.close()
 
 
