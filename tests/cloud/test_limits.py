@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.cloud_client import LOCATION, Client
 from tests.support.cloud_server import RunningCloud, running_cloud
+from tests.support.operating import Pages
 
 from boundless_skies.cloud.services.limits import Buckets, group_address
 
@@ -54,6 +55,16 @@ def test_wrong_keys_are_limited_by_address_and_known_nodes_still_served(
     assert node.call("POST", BEAT, {}).status == 200
     elsewhere = from_address(strict, "192.0.2.5", **{"X-Admin-Key": strict.admin_key})
     assert elsewhere.call("POST", "/api/v1/interrupts", {}).status == 400
+
+
+def test_wrong_tokens_on_the_sign_in_page_are_limited_too(strict: RunningCloud) -> None:
+    """A page is no way around: after four, the right one must wait, too."""
+    pages, address = Pages(strict.url), {"X_Forwarded_For": "192.0.2.8"}
+    wrong = [pages.send("/operate/sign-in", {"token": "guess"}, **address) for _ in range(4)]
+    assert {reply.status for reply in wrong} == {401}
+    reply = pages.send("/operate/sign-in", {"token": strict.admin_key}, **address)
+    assert reply.status == 429
+    assert b"Too many wrong keys" in reply.body
 
 
 def test_a_node_that_calls_too_often_is_told(strict: RunningCloud) -> None:

@@ -1,12 +1,15 @@
 """The operator's pages as a browser asks for them: sessions, forms, and who may send them."""
 
+import io
 import re
 from collections.abc import Callable
 
+import numpy as np
 import pytest
+from astropy.io import fits
 from tests.support.cloud_client import Client
 from tests.support.cloud_server import RunningCloud
-from tests.support.operating import OPERATOR, Pages
+from tests.support.operating import OPERATOR, Pages, wait_for
 
 GETS = ("", "/nodes", "/interrupts", "/review", "/codes", "/tokens", "/audit")
 POSTS = (
@@ -210,6 +213,26 @@ def test_hostile_names_are_shown_as_text(
     refused = admin.submit("/operate/interrupts", {"name": HOSTILE, "ra_deg": HOSTILE})
     assert refused.status == 400
     assert b"<script>alert" not in refused.body
+
+
+def test_a_nodes_images_are_shown(node: Client, operator: Client, admin: Pages) -> None:
+    """With their pictures where one could be made, and by name and size where not."""
+    frame = io.BytesIO()
+    fits.PrimaryHDU(np.arange(4_096, dtype="float32").reshape(64, 64)).writeto(frame)
+    node.upload(frame.getvalue(), "good.fits")
+    node.upload(b"SIMPLE" * 1_000, "bad.fits")
+    where = f"{OPERATOR}/nodes/{node.node_id}"
+    sent = {image["name"]: image for image in operator.get(where)["images"]}
+    body = wait_for(
+        lambda: (
+            (told := admin.get(f"/operate/nodes/{node.node_id}").body.decode()).count("<img")
+            == 2  # the site's own mark is the other
+            and told
+        )
+    )
+    assert f"/api/v1/images/{sent['good.fits']['sha256']}/thumbnail.png" in body
+    assert "bad.fits" in body
+    assert "5.9 KiB" in body
 
 
 @pytest.mark.parametrize(

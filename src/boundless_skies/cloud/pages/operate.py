@@ -29,6 +29,7 @@ from boundless_skies.cloud.pages.renderer import PageRenderer
 from boundless_skies.cloud.pages.review_plot import draw
 from boundless_skies.cloud.peers import client_address, is_https
 from boundless_skies.cloud.services.bundle import Services
+from boundless_skies.cloud.services.curves import thumbnail_path
 from boundless_skies.cloud.services.operators import SESSION_LASTS
 from boundless_skies.cloud.web import CloudRequest
 
@@ -376,7 +377,7 @@ async def _node_page(
 ) -> Page:
     file = await services.control_room.open_file(session.operator, node_id)
     page = OperatorPage(request, session, pages)
-    return page.show("node", problem, file=file, given=given)
+    return page.show("node", problem, file=file, given=given, thumbnail_path=thumbnail_path)
 
 
 async def _interrupts_page(

@@ -12,6 +12,8 @@ from boundless_skies import __version__
 from boundless_skies.cloud.domain.times import ago, calendar_text, counted, iso, span_text
 from boundless_skies.cloud.pages.assets import AssetShelf
 
+KIB = 1_024
+
 
 class PageRenderer:
     """Renders the templates of this package; every value is escaped.
@@ -38,6 +40,7 @@ class PageRenderer:
             counted=counted,
             iso=iso,
             pretty=_pretty,
+            size=_size_text,
             span=span_text,
             target_url=target_url,
         )
@@ -73,3 +76,10 @@ def _compact(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_compact, value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _size_text(count: int) -> str:
+    """Return a number of bytes in the unit that people read."""
+    if count < KIB**2:
+        return f"{count / KIB:.1f} KiB"
+    return f"{count / KIB**2:.1f} MiB" if count < KIB**3 else f"{count / KIB**3:.1f} GiB"
