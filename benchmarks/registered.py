@@ -39,9 +39,9 @@ def in_ours(database: str, count: int, *, with_plans: bool = False) -> None:
     url = database.replace("postgresql://", "postgresql+psycopg://")
     engine = sa.create_engine(url if "://" in url else f"sqlite:///{url}")
     now = datetime.now(UTC)
-    with engine.begin() as connection:
-        for first in range(0, count, CHUNK):
-            numbers = range(first, min(count, first + CHUNK))
+    for first in range(0, count, CHUNK):
+        numbers = range(first, min(count, first + CHUNK))
+        with engine.begin() as connection:  # each chunk its own, so that the cloud can write too
             connection.execute(sa.insert(nodes), [_node(number, now) for number in numbers])
             if with_plans:
                 connection.execute(sa.insert(plans), [_plan(number, now) for number in numbers])

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import urllib3
+
 ADMIN_KEY = "operator-key-of-the-benchmarks"
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 20.0
@@ -76,7 +78,9 @@ def running(module: str, *options: str, **environment: str) -> Iterator[Server]:
             env=os.environ | {"PYTHONUNBUFFERED": "1"} | environment,
         )
         try:
-            yield Server(_wait_until_up(process, log), process)
+            url = _wait_until_up(process, log)
+            _wait_until_answering(url)
+            yield Server(url, process)
         finally:
             _end(process)
 
@@ -114,6 +118,13 @@ def _wait_until_up(process: subprocess.Popen[bytes], log: Any) -> str:
         if process.poll() is not None or time.monotonic() > deadline:
             raise SystemExit(f"{' '.join(process.args[4:6])} did not start: {text}")
         time.sleep(0.02)
+
+
+def _wait_until_answering(url: str) -> None:
+    """Wait for any answer at all: a listening socket takes connections before anyone serves."""
+    reply = urllib3.request("GET", f"{url}/api/v1/health", timeout=START_DEADLINE_S, retries=False)
+    if reply.status >= 500:
+        raise SystemExit(f"{url} answers {reply.status}: {reply.data[:500]!r}")
 
 
 def _end(process: subprocess.Popen[Any]) -> None:
