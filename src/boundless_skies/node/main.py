@@ -242,6 +242,11 @@ def _exit_code(told: dict[str, Any] | None, *, runs: bool, age_s: float | None) 
 )
 @click.option("--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Table.")
 @click.option("--json", "as_json", is_flag=True, help="Print the measurements as JSON.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="How many frames at a time; as many as there are processors.",
+)
 def measure(
     files: tuple[Path, ...],
     target: str | None,
@@ -250,17 +255,20 @@ def measure(
     config_path: Path | None,
     csv_path: Path | None,
     as_json: bool,
+    workers: int | None,
 ) -> None:
     r"""Measure frames here and now, without a cloud.
 
-    FILES are FITS files, or folders of them.
+    FILES are FITS files, or folders of them. Ctrl-C ends it and keeps what was done.
 
     \b
     Exit code 0   all were measured
               1   some were not; a line says why for each
               2   nothing could be tried
+            130   ended by Ctrl-C
     """
-    from boundless_skies.node.measure_cli import measure_files  # noqa: PLC0415 - heavy libraries
+    # Imported here: heavy libraries stand behind it.
+    from boundless_skies.node.measure_cli import Wishes, measure_files  # noqa: PLC0415
 
     if (ra_deg is None) != (dec_deg is None):
         raise click.UsageError("--ra and --dec go together: give both, in degrees (J2000).")
@@ -272,7 +280,8 @@ def measure(
     config["photometry"]["target"] |= {
         name: value for name, value in chosen.items() if value is not None
     }
-    sys.exit(measure_files(files, config, csv_path=csv_path, as_json=as_json))
+    wishes = Wishes(csv_path=csv_path, as_json=as_json)
+    sys.exit(measure_files(files, config, wishes, workers))
 
 
 def _config_or_defaults(path: Path | None) -> dict[str, Any]:

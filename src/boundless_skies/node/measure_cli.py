@@ -1,13 +1,13 @@
-"""Measuring alone: a list of files in, a table out."""
+"""Measuring alone: a night of files in; a table, and whatever else is asked for, out."""
 
-import contextlib
-import csv
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import click
 from rich.console import Console
@@ -15,70 +15,98 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from boundless_skies.node.frame_names import is_frame_name
-from boundless_skies.node.services.measuring import Measured, measure_frame, refusal_line
-from boundless_skies.wire import Measurement
-
-CSV_COLUMNS = [field.name for field in fields(Measurement)]
+from boundless_skies.node.night.frames import frames_in
+from boundless_skies.node.night.result import CurveSummary, NightResult, summarise
+from boundless_skies.node.night.run import MeasuredFrame, Night, SkippedFrame
+from boundless_skies.node.night.table import CsvTable
+from boundless_skies.node.services.measuring import refusal_line
 
 _BAR_AFTER_S = 2.0
 _NAME_CHARS = 20
 _PIPE_COLUMNS = 160
 _WIDE_COLUMNS = 110
+_ROWS_SHOWN = 100
 _EXIT_SOME_FAILED = 1
 _EXIT_NOTHING = 2
 _EXIT_INTERRUPTED = 130
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What shall come out, besides the table on the screen.
+
+    Attributes
+    ----------
+    csv_path : Path or None
+        A table with the measurements' keys as columns.
+    as_json : bool
+        The measurements as a JSON array instead of the table on the screen.
+    """
+
+    csv_path: Path | None = None
+    as_json: bool = False
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that will be written."""
+        return [path for path in (self.csv_path,) if path is not None]
+
+
 def measure_files(
-    files: Sequence[Path], config: dict[str, Any], *, csv_path: Path | None, as_json: bool
+    places: Sequence[Path], config: dict[str, Any], wishes: Wishes, workers: int | None = None
 ) -> int:
-    """Measure files one after the other, and show what came out.
+    """Measure the frames of a night, and show what came out.
 
     Parameters
     ----------
-    files : sequence of Path
+    places : sequence of Path
         FITS files, and folders of them.
     config : dict
         The whole config.
-    csv_path : Path or None
-        Where to write a table with the measurements' keys as columns.
-    as_json : bool
-        Print the measurements as a JSON array instead of a table.
+    wishes : Wishes
+        What to write.
+    workers : int, optional
+        How many frames are read and solved at a time; by default as many as there are
+        processors.
 
     Returns
     -------
     int
         The exit code: 0 all measured, 1 some not, 2 nothing to do, 130 interrupted.
     """
-    frames = list(_frames_in(files, config["image_watcher"]["patterns"]))
+    frames = frames_in(places, config["image_watcher"]["patterns"])
     if not frames:
-        places = ", ".join(str(path) for path in files)
-        click.echo(f"Error: there are no FITS files in {places}.", err=True)
-        return _EXIT_NOTHING
-    measured: list[dict[str, Any]] = []
+        named = ", ".join(str(path) for path in places)
+        return _failed(f"there are no FITS files in {named}.")
+    if problem := _problem(wishes.files, frames):
+        return _failed(problem)
+    result = NightResult()
     try:
-        with _csv_writer(csv_path) as writer, _Bar(len(frames)) as bar:
-            interrupted = _measure_all(frames, config, measured, writer, bar)
+        interrupted = _measure_all(frames, config, result, wishes.csv_path, workers)
     except OSError as error:
-        click.echo(f"Error: {csv_path} cannot be written: {error.strerror}.", err=True)
-        return _EXIT_NOTHING
-    _show(measured, len(frames), csv_path, as_json=as_json)
+        return _failed(f"{wishes.csv_path} cannot be written: {error.strerror}.")
+    _show(result, len(frames), wishes)
     if interrupted:
         return _EXIT_INTERRUPTED
-    return 0 if len(measured) == len(frames) else _EXIT_SOME_FAILED
+    return _EXIT_SOME_FAILED if result.skipped else 0
 
 
-def _frames_in(files: Sequence[Path], patterns: list[str]) -> Iterator[Path]:
-    for path in files:
-        if path.is_dir():
-            yield from sorted(
-                inner
-                for inner in path.rglob("*")
-                if inner.is_file() and is_frame_name(inner.name, patterns)
-            )
-        else:
-            yield path
+def _failed(problem: str) -> int:
+    click.echo(f"Error: {problem}", err=True)
+    return _EXIT_NOTHING
+
+
+def _problem(outputs: Sequence[Path], frames: Sequence[Path]) -> str:
+    """Say what is wrong with the files to be written, before an hour of work goes by."""
+    inputs = {path.resolve() for path in frames}
+    for path in outputs:
+        if path.resolve() in inputs:
+            return f"{path} is one of the frames, and would be overwritten: name another file."
+        if not path.parent.is_dir():
+            return f"{path} cannot be written: there is no folder {path.parent}."
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            return f"{path} cannot be written: this user may not."
+    return ""
 
 
 class _Bar:
@@ -117,53 +145,103 @@ class _Bar:
 def _measure_all(
     frames: Sequence[Path],
     config: dict[str, Any],
-    measured: list[dict[str, Any]],
-    writer: "csv.DictWriter[str] | None",
-    bar: _Bar,
+    result: NightResult,
+    csv_path: Path | None,
+    workers: int | None,
 ) -> bool:
-    """Measure all frames into ``measured``; True where Ctrl-C ended it."""
+    """Measure all frames into ``result``; True where Ctrl-C ended it."""
+    side_by_side = min(workers or len(os.sched_getaffinity(0)), len(frames))
     try:
-        for path in frames:
-            outcome = measure_frame(str(path), config)
-            if isinstance(outcome, Measured):
-                measured.append(outcome.measurement)
-                if writer is not None:
-                    writer.writerow(outcome.measurement)
-            else:
-                line = Text(refusal_line(path.name, outcome.reason), "yellow")
-                bar.console.print(line, soft_wrap=True)
-            bar.advance()
+        with (
+            _csv_table(csv_path) as take,
+            _Bar(len(frames)) as bar,
+            Night(config, side_by_side) as night,
+        ):
+            for frame in night.measure(frames):
+                result.add(frame)
+                _tell(frame, bar.console)
+                if isinstance(frame, MeasuredFrame):
+                    take(result.points[-1])
+                bar.advance()
     except KeyboardInterrupt:
         return True
     return False
 
 
-@contextlib.contextmanager
-def _csv_writer(path: Path | None) -> Iterator["csv.DictWriter[str] | None"]:
+def _tell(frame: MeasuredFrame | SkippedFrame, console: Console) -> None:
+    if isinstance(frame, SkippedFrame):
+        line = Text(refusal_line(frame.path.name, frame.reason), "yellow")
+        console.print(line, soft_wrap=True)
+
+
+@contextmanager
+def _csv_table(path: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]:
     if path is None:
-        yield None
+        yield lambda _point: None
         return
-    stream: IO[str]
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, CSV_COLUMNS, extrasaction="ignore")
-        writer.writeheader()
-        yield writer
+    table = CsvTable(path)
+    try:
+        yield table.add
+    finally:
+        table.close()
 
 
-def _show(
-    measured: list[dict[str, Any]], frames: int, csv_path: Path | None, *, as_json: bool
-) -> None:
-    if as_json:
-        click.echo(json.dumps(measured, indent=2))
+def _show(result: NightResult, frames: int, wishes: Wishes) -> None:
+    if wishes.as_json:
+        click.echo(json.dumps(result.points, indent=2))
         return
     console = Console()
     if not console.is_terminal:  # a pipe has no edge to fold at
         console.width = _PIPE_COLUMNS
-    if measured:
-        console.print(_table(measured, wide=console.width >= _WIDE_COLUMNS))
-    where = f"; written to {csv_path}" if csv_path is not None else ""
-    skipped = frames - len(measured)
-    console.print(f"{len(measured)} measured, {skipped} skipped{where}.", soft_wrap=True)
+    if result.points:
+        shown = result.points[:_ROWS_SHOWN]
+        console.print(_table(shown, wide=console.width >= _WIDE_COLUMNS))
+    if len(result.points) > _ROWS_SHOWN:
+        console.print(f"… and {len(result.points) - _ROWS_SHOWN} more (--csv writes all).")
+    for curve in result.curves():
+        console.print(*_summary(summarise(curve)), sep="\n", soft_wrap=True, highlight=False)
+    console.print(_count(result, frames, wishes), soft_wrap=True)
+
+
+def _count(result: NightResult, frames: int, wishes: Wishes) -> str:
+    where = f"; written to {wishes.csv_path}" if wishes.csv_path is not None else ""
+    left = frames - len(result.points) - len(result.skipped)
+    ended = f", {left} not reached" if left else ""
+    return f"{len(result.points)} measured, {len(result.skipped)} skipped{ended}{where}."
+
+
+def _summary(curve: CurveSummary) -> Iterator[str]:
+    limits = f", {curve.limits} of them limits" if curve.limits else ""
+    yield f"{curve.target} in {curve.filter}: {_counted(curve.points, 'point')}{limits}" + (
+        f" over {curve.hours:.1f} h, {curve.brightest:.3f} to {curve.faintest:.3f} mag"
+        if curve.points > curve.limits
+        else ""
+    )
+    if curve.scatter_mag is not None:
+        yield (
+            f"  scatter {_mmag(curve.scatter_mag)} from point to point, "
+            f"stated uncertainty {_mmag(curve.stated_mag)}"
+        )
+    fewest, most = curve.comparison_stars
+    several = f"{fewest} to {most}" if fewest != most else f"{most}"
+    yield f"  {several} comparison stars{_check(curve)}"
+    yield "  " + ", ".join(f"{count} {flag}" for flag, count in sorted(curve.quality.items()))
+
+
+def _check(curve: CurveSummary) -> str:
+    if curve.check_star is None:
+        return ""
+    if curve.check_scatter_mag is None:
+        return f"; check star {curve.check_star}"
+    return f"; check star {curve.check_star} scatters by {_mmag(curve.check_scatter_mag)}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _mmag(magnitudes: float) -> str:
+    return f"{1000 * magnitudes:.1f} mmag"
 
 
 def _table(measured: list[dict[str, Any]], *, wide: bool) -> Table:
@@ -196,7 +274,9 @@ _COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
     "File": lambda entry: _tail(Path(entry["fits_file"]).name),
     "Target": lambda entry: str(entry["target_name"]),
     "BJD (TDB)": lambda entry: f"{entry['bjd']:.5f}",
-    "mag": lambda entry: f"{entry['magnitude']:.3f} {entry['filter']}",
+    "mag": lambda entry: (
+        f"{'<' if entry.get('is_limit') else ''}{entry['magnitude']:.3f} {entry['filter']}"
+    ),
     "±": lambda entry: f"{entry['uncertainty']:.3f}",
     "SNR": lambda entry: _rounded(entry["snr"], 0),
     "Airmass": lambda entry: _rounded(entry["airmass"], 2),

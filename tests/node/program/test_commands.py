@@ -203,10 +203,12 @@ def test_measure_shows_a_table_and_writes_csv_and_json(tmp_path: Path) -> None:
     done = boundless(tmp_path, "measure", "night", "--csv", "table.csv")
     assert done.returncode == 1
     assert "b.fits.fz skipped: " in done.stderr
+    assert "T Sex in CV: 1 point" in done.stdout
     assert "1 measured, 1 skipped; written to table.csv." in done.stdout
     with (tmp_path / "table.csv").open(newline="") as stream:
         (row,) = csv.DictReader(stream)
-    assert list(row) == [field.name for field in dataclasses.fields(Measurement)]
+    columns = [field.name for field in dataclasses.fields(Measurement)]
+    assert list(row)[: len(columns)] == columns
     assert row["target_name"] == "T Sex"
     as_json = boundless(tmp_path, "measure", "night/a.fits.fz", "--json", "--target", "T Sextantis")
     assert as_json.returncode == 0
@@ -223,6 +225,8 @@ def test_measure_shows_a_table_and_writes_csv_and_json(tmp_path: Path) -> None:
         (("measure", "x.fits", "--ra", "10"), 2, "--ra and --dec go together"),
         (("measure", "x.fits", "--ra", "400", "--dec", "0"), 2, "400"),
         (("measure", "x.fits", "--csv", "/proc/no/x.csv"), 2, "/proc/no/x.csv cannot be written"),
+        (("measure", "x.fits", "--csv", "x.fits"), 2, "x.fits is one of the frames"),
+        (("measure", "x.fits", "--workers", "0"), 2, "--workers"),
         (("measure", "x.fits"), 1, "x.fits skipped: "),
     ],
 )
@@ -236,3 +240,24 @@ def test_measure_tells_what_is_wrong(
     assert done.returncode == code
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_measure_keeps_what_was_done_when_it_is_ended(tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a night: the rows so far, a count, exit code 130, no traceback."""
+    for index in range(40):
+        shutil.copy(REAL_FRAME, tmp_path / f"{index}.fits.fz")
+    words = ["measure", ".", "--workers", "1", "--csv", "t.csv"]
+    table = tmp_path / "t.csv"
+    with subprocess.Popen(
+        [*COMMAND, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        until(lambda: table.exists() and table.read_text().count("\n") >= 2, deadline_s=60)
+        process.send_signal(signal.SIGINT)
+        told, troubles = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "not reached; written to t.csv." in told
+    assert "Traceback" not in troubles
+    with table.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert 1 <= len(rows) < 40
+    assert {row["target_name"] for row in rows} == {"T Sex"}

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from boundless_skies.node.errors import FrameError, TruncatedFrame
 
@@ -55,6 +55,7 @@ class Refused:
 
 
 Outcome = Measured | Refused
+Done = TypeVar("Done")
 
 
 def refusal_line(name: str, reason: str) -> str:
@@ -75,44 +76,44 @@ def refusal_line(name: str, reason: str) -> str:
     return f"{name} skipped: {reason.removeprefix(f'{name} ')}"
 
 
-class MeasuringProcess:
-    """Measures frames in a process of its own, one at a time.
+class FrameProcess(Generic[Done]):
+    """Works on frames in a process of its own, one at a time.
 
     Parameters
     ----------
     config : dict
         The whole config.
+    work : callable
+        What to do with a path and the config; importable, as the process finds it by its name.
     limit_s : float
         Longest time that one frame may take (s).
-    work : callable, optional
-        What to do with a path and the config; importable, as the process finds it by its name.
     """
 
     def __init__(
         self,
         config: dict[str, Any],
+        work: Callable[[str, dict[str, Any]], Done | Refused],
         limit_s: float = FRAME_LIMIT_S,
-        work: Callable[[str, dict[str, Any]], Outcome] | None = None,
     ) -> None:
         self._config = config
         self._limit_s = limit_s
-        self._work = work or measure_frame
+        self._work = work
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
 
-    def measure(self, path: str, stop: threading.Event) -> Outcome | None:
-        """Measure one frame.
+    def measure(self, path: str, stop: threading.Event) -> Done | Refused | None:
+        """Work on one frame.
 
         Parameters
         ----------
         path : str
             A FITS file.
         stop : threading.Event
-            Ends the measuring early.
+            Ends the work early.
 
         Returns
         -------
-        Measured, Refused or None
+        Done, Refused or None
             None where it was ended early.
         """
         pipe = self._started()
@@ -126,7 +127,7 @@ class MeasuringProcess:
                 if time.monotonic() > ends_s:
                     self.close()
                     return Refused(f"measuring it took longer than {self._limit_s:.0f} s.")
-            outcome: Outcome = pipe.recv()
+            outcome: Done | Refused = pipe.recv()
         except (EOFError, OSError):
             return None if stop.is_set() else self._died()
         return outcome
@@ -167,8 +168,30 @@ class MeasuringProcess:
         return Refused(f"the measuring process ended over it (exit code {code}).")
 
 
+class MeasuringProcess(FrameProcess[Measured]):
+    """Measures frames in a process of its own, one at a time.
+
+    Parameters
+    ----------
+    config : dict
+        The whole config.
+    limit_s : float
+        Longest time that one frame may take (s).
+    work : callable, optional
+        In place of :func:`measure_frame`.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        limit_s: float = FRAME_LIMIT_S,
+        work: Callable[[str, dict[str, Any]], Outcome] | None = None,
+    ) -> None:
+        super().__init__(config, work or measure_frame, limit_s)
+
+
 def _serve(
-    pipe: Connection, work: Callable[[str, dict[str, Any]], Outcome], config: dict[str, Any]
+    pipe: Connection, work: Callable[[str, dict[str, Any]], Any], config: dict[str, Any]
 ) -> None:
     """Answer for one path after the other until the node is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,164 @@
+"""What a night gave: its points, what was skipped, and how far the points can be trusted."""
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from boundless_skies.node.night.run import MeasuredFrame, SkippedFrame
+
+_MAD_TO_SIGMA = 1.4826
+_LEAST_POINTS = 3
+
+
+@dataclass
+class NightResult:
+    """The frames of a night, one after the other.
+
+    Attributes
+    ----------
+    points : list of dict
+        The measurements with the keys of the wire, in the order of time.
+    skipped : list of SkippedFrame
+        What gave no point.
+    best : dict of str to MeasuredFrame
+        For each target, the frame with the least uncertainty.
+    """
+
+    points: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[SkippedFrame] = field(default_factory=list)
+    best: dict[str, MeasuredFrame] = field(default_factory=dict)
+
+    def add(self, frame: MeasuredFrame | SkippedFrame) -> None:
+        """Take in one more frame; of all pixels only those of the best frames are kept."""
+        if isinstance(frame, SkippedFrame):
+            self.skipped.append(frame)
+            return
+        self.points.append(frame.found.measurement.to_dict())
+        name = frame.found.target.name
+        best = self.best.get(name)
+        if best is None or _uncertainty(frame) < _uncertainty(best):
+            self.best[name] = frame
+
+    def curves(self) -> list[list[dict[str, Any]]]:
+        """Return the points by target and filter, the longest light curve first."""
+        by_curve: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for point in self.points:
+            by_curve.setdefault((point["target_name"], point["filter"]), []).append(point)
+        curves = [sorted(curve, key=lambda point: point["bjd"]) for curve in by_curve.values()]
+        return sorted(curves, key=len, reverse=True)
+
+
+def _uncertainty(frame: MeasuredFrame) -> float:
+    return frame.found.measurement.uncertainty
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurveSummary:
+    """A light curve in a few numbers.
+
+    Attributes
+    ----------
+    target, filter : str
+        Whose, and in which band.
+    points, limits : int
+        How many points in all, and how many of them are limits.
+    hours : float
+        From the first to the last.
+    brightest, faintest : float
+        Magnitudes; NaN where there are only limits.
+    scatter_mag : float or None
+        Standard deviation of a point as it shows from each point to the next, so that slow
+        changes of the star do not count; None below three points.
+    stated_mag : float
+        Median of the stated uncertainties.
+    comparison_stars : tuple of int
+        Fewest and most.
+    quality : dict of str to int
+        Points by quality.
+    check_star : str or None
+        Its name.
+    check_scatter_mag : float or None
+        Standard deviation of its magnitude from each point to the next.
+    """
+
+    target: str
+    filter: str
+    points: int
+    limits: int
+    hours: float
+    brightest: float
+    faintest: float
+    scatter_mag: float | None
+    stated_mag: float
+    comparison_stars: tuple[int, int]
+    quality: dict[str, int]
+    check_star: str | None
+    check_scatter_mag: float | None
+
+
+def seen(curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the points of a light curve that are no limits."""
+    return [point for point in curve if not point.get("is_limit")]
+
+
+def check_name(point: Mapping[str, Any]) -> str:
+    """Return the name of a point's check star; empty where it has none."""
+    star = point.get("check_star")
+    return str(star.get("name") or "") if isinstance(star, Mapping) else str(star or "")
+
+
+def summarise(curve: list[dict[str, Any]]) -> CurveSummary:
+    """Sum a light curve up.
+
+    Parameters
+    ----------
+    curve : list of dict
+        At least one measurement, of one target and filter, in the order of time.
+
+    Returns
+    -------
+    CurveSummary
+        Its numbers.
+    """
+    real = seen(curve)
+    magnitudes = [point["magnitude"] for point in real]
+    stars = [point["comparison_stars"] for point in curve]
+    check = [point["check_star_mag"] for point in curve if point.get("check_star_mag") is not None]
+    return CurveSummary(
+        target=curve[0]["target_name"],
+        filter=curve[0]["filter"],
+        points=len(curve),
+        limits=len(curve) - len(real),
+        hours=24.0 * (curve[-1]["bjd"] - curve[0]["bjd"]),
+        brightest=min(magnitudes, default=float("nan")),
+        faintest=max(magnitudes, default=float("nan")),
+        scatter_mag=scatter(magnitudes),
+        stated_mag=statistics.median(point["uncertainty"] for point in curve),
+        comparison_stars=(min(stars), max(stars)),
+        quality=dict(Counter(str(point["quality_flag"]) for point in curve)),
+        check_star=next(filter(None, map(check_name, curve)), None),
+        check_scatter_mag=scatter(check),
+    )
+
+
+def scatter(values: list[float]) -> float | None:
+    """Return the standard deviation of values about what changes slowly in them.
+
+    Parameters
+    ----------
+    values : list of float
+        In the order of time.
+
+    Returns
+    -------
+    float or None
+        From the median of the steps between neighbours, which is robust against outliers
+        (von Neumann 1941 with the median absolute deviation); None below three values.
+    """
+    if len(values) < _LEAST_POINTS:
+        return None
+    steps = [abs(after - before) for before, after in pairwise(values)]
+    return _MAD_TO_SIGMA * statistics.median(steps) / 2**0.5

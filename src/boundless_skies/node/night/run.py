@@ -1,0 +1,184 @@
+"""Measuring many frames side by side, with the same result as one after the other.
+
+Reading, finding the stars and solving take nearly all of the time and need no other
+frame: they run in several processes. Tying a frame to its comparison stars takes a few
+milliseconds and learns from frame to frame: it runs in this process, in the order of time.
+"""
+
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from boundless_skies.node.errors import FrameError
+from boundless_skies.node.photometry.exposure import Exposure
+from boundless_skies.node.photometry.photometer import FrameMeasurement, Photometer
+from boundless_skies.node.photometry.settings import PhotometrySettings
+from boundless_skies.node.services.measuring import FrameProcess, Refused
+
+# So many frames a process may wait, exposed, for one before them: memory stays bounded.
+_AHEAD = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredFrame:
+    """A frame that gave a point.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    exposure : Exposure
+        Its pixels, stars and solution.
+    found : FrameMeasurement
+        The point and how it came about.
+    """
+
+    path: Path
+    exposure: Exposure
+    found: FrameMeasurement
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkippedFrame:
+    """A frame that gave none.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    reason : str
+        One sentence.
+    """
+
+    path: Path
+    reason: str
+
+
+Work = Callable[[str, dict[str, Any]], Exposure | Refused]
+
+
+def expose_frame(path: str, config: dict[str, Any]) -> Exposure | Refused:
+    """Read, detect and solve one frame in this process.
+
+    Parameters
+    ----------
+    path : str
+        A FITS file.
+    config : dict
+        The whole config.
+
+    Returns
+    -------
+    Exposure or Refused
+        Whatever happens, one of the two.
+    """
+    from boundless_skies.node.photometry import photometer_for  # noqa: PLC0415
+
+    try:
+        return photometer_for(config).expose(path)
+    except Exception as error:  # noqa: BLE001 - one frame must not end a night
+        return _refusal(error)
+
+
+def _refusal(error: Exception) -> Refused:
+    if isinstance(error, FrameError):
+        return Refused(str(error))
+    return Refused(f"unexpected {type(error).__name__} while measuring it: {error}")
+
+
+class Night:
+    """Measures the frames of a night.
+
+    Parameters
+    ----------
+    config : dict
+        The whole config.
+    workers : int
+        How many frames are read and solved at a time.
+    photometer : Photometer, optional
+        Keeps the comparison stars; made from the config by default.
+    work : callable, optional
+        In place of :func:`expose_frame`; importable.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        workers: int,
+        photometer: Photometer | None = None,
+        work: Work = expose_frame,
+    ) -> None:
+        self._photometer = photometer or Photometer(PhotometrySettings.from_config(config))
+        self._processes = [FrameProcess[Exposure](config, work) for _ in range(workers)]
+        self._idle = deque(self._processes)
+        self._pool = ThreadPoolExecutor(workers, "boundless-night", _leave_signals_alone)
+        self._stop = threading.Event()
+
+    def __enter__(self) -> Self:
+        """Return the night."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the processes; what they work on is given up."""
+        self._stop.set()
+        self._pool.shutdown(cancel_futures=True)
+        for process in self._processes:
+            process.close()
+
+    def measure(self, frames: Sequence[Path]) -> Iterator[MeasuredFrame | SkippedFrame]:
+        """Measure frames.
+
+        Parameters
+        ----------
+        frames : sequence of Path
+            In the order of time: the first frame of a series ties it to the catalogue.
+
+        Yields
+        ------
+        MeasuredFrame or SkippedFrame
+            One for each frame, in the same order.
+        """
+        waiting: deque[tuple[Path, Future[Exposure | Refused | None]]] = deque()
+        coming = iter(frames)
+        while True:
+            while len(waiting) < len(self._processes) * _AHEAD and (path := next(coming, None)):
+                waiting.append((path, self._pool.submit(self._expose, path)))
+            if not waiting:
+                return
+            path, future = waiting.popleft()
+            yield self._tied(path, future.result())
+
+    def _expose(self, path: Path) -> Exposure | Refused | None:
+        process = self._idle.popleft()
+        try:
+            return process.measure(str(path), self._stop)
+        finally:
+            self._idle.append(process)
+
+    def _tied(
+        self, path: Path, exposure: Exposure | Refused | None
+    ) -> MeasuredFrame | SkippedFrame:
+        if not isinstance(exposure, Exposure):
+            reason = exposure.reason if exposure else "the measuring was ended."
+            return SkippedFrame(path=path, reason=reason)
+        try:
+            found = self._photometer.measure_exposure(exposure)
+        except Exception as error:  # noqa: BLE001 - one frame must not end a night
+            return SkippedFrame(path=path, reason=_refusal(error).reason)
+        return MeasuredFrame(path=path, exposure=exposure, found=found)
+
+
+def _leave_signals_alone() -> None:
+    """Keep Ctrl-C for the main thread, and from the processes that this thread starts."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

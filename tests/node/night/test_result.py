@@ -1,0 +1,76 @@
+"""A night in a few numbers, and as a table."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.node.program.fakes import measurement_of
+
+from boundless_skies.node.night.result import NightResult, scatter, summarise
+from boundless_skies.node.night.run import SkippedFrame
+from boundless_skies.node.night.table import COLUMNS, CsvTable
+
+
+@pytest.fixture
+def point(tmp_path: Path) -> dict[str, object]:
+    """Give a measurement with every key of the wire."""
+    path = tmp_path / "x"
+    path.write_bytes(b"x")
+    return measurement_of(str(path))
+
+
+def test_scatter_is_that_of_the_points_not_of_the_star() -> None:
+    """A star that changes slowly by a magnitude, and one wild point, do not count."""
+    rng = np.random.default_rng(5)
+    slow = np.sin(np.linspace(0.0, 3.0, 300))
+    values = slow + rng.normal(0.0, 0.01, 300)
+    values[100] += 3.0
+    assert scatter(values.tolist()) == pytest.approx(0.01, rel=0.15)
+    assert scatter([1.0, 2.0]) is None
+
+
+def test_summary_counts_limits_apart(point: dict[str, object]) -> None:
+    """A limit is a point, but no magnitude."""
+    curve = [
+        point | {"bjd": 2_460_000.0 + index / 24, "magnitude": 12.0 + index, "is_limit": index == 3}
+        for index in range(4)
+    ]
+    summary = summarise(curve)
+    assert (summary.points, summary.limits) == (4, 1)
+    assert (summary.brightest, summary.faintest) == (12.0, 14.0)
+    assert summary.hours == pytest.approx(3.0)
+    assert math.isnan(summarise(curve[3:]).brightest)
+
+
+def test_curves_are_parted_by_target_and_filter(point: dict[str, object]) -> None:
+    """The longest comes first, and each in the order of time."""
+    night = NightResult()
+    night.points = [point | {"filter": "V", "bjd": bjd} for bjd in (2.0, 1.0)]
+    night.points.insert(0, point)
+    night.add(SkippedFrame(path=Path("x.fits"), reason="clouds."))
+    longest, other = night.curves()
+    assert [entry["bjd"] for entry in longest] == [1.0, 2.0]
+    assert other == [point]
+    assert len(night.skipped) == 1
+
+
+def test_table_holds_every_key_as_it_comes(tmp_path: Path, point: dict[str, object]) -> None:
+    """Lists become JSON, nothing becomes a formula, and a row is on disk at once."""
+    table = CsvTable(tmp_path / "t.csv")
+    table.add(point | {"target_name": "=1+1", "comparison_list": [{"name": "ä"}]})
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as stream:
+        (row,) = csv.DictReader(stream)
+    table.close()
+    assert list(row) == [*COLUMNS, "comparison_list"]
+    assert row["target_name"] == "'=1+1"
+    assert json.loads(row["comparison_list"]) == [{"name": "ä"}]
+    assert float(row["magnitude"]) == point["magnitude"]
+
+
+def test_table_without_points_names_its_columns(tmp_path: Path) -> None:
+    """So that a script finds them."""
+    CsvTable(tmp_path / "t.csv").close()
+    assert (tmp_path / "t.csv").read_text().strip() == ",".join(COLUMNS)
