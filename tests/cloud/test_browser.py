@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from tests.support.browser import needs_chromium, running_chromium
 from tests.support.cloud_client import Client, make_measurement
+from tests.support.operating import wait_for
 
 DRAWN = "#plot[data-drawn]"
 
@@ -123,10 +124,66 @@ def test_pages_fit_every_screen(
     """No page is wider than a phone, and none complains, in light and dark."""
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
-    for path in ("/", "/docs", f"/targets/{quote(target, safe='')}"):
+    number = public.get(f"/api/v1/lightcurves/{quote(target, safe='')}")["points"][0]["id"]
+    pages = ("/", "/docs", "/search?q=SS", f"/measurements/{number}")
+    for path in (*pages, f"/targets/{quote(target, safe='')}"):
         page.goto(public.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert complaints == []
+
+
+def test_a_point_leads_to_where_it_comes_from(
+    page: Any, public: Client, target: str, complaints: list[str]
+) -> None:
+    """Choosing a point tells it and offers a link to its history; the table links there, too."""
+    page.goto(f"{public.url}/targets/{quote(target, safe='')}")
+    page.wait_for_selector(DRAWN, timeout=30_000)
+    page.locator("#plot .points path.point").nth(5).click(force=True)
+    page.get_by_role("link", name="Where it comes from").click()
+    page.wait_for_url("**/measurements/*")
+    assert "mag" in page.locator("h1").inner_text()
+    assert page.get_by_role("link", name=target).count() == 1
+    assert complaints == []
+
+
+def test_a_curve_is_folded_and_rejected_points_are_shown(
+    page: Any, public: Client, operator: Client, complaints: list[str]
+) -> None:
+    """A known period offers folding, drawn twice over; what was rejected comes on demand, faint."""
+    node = public.register()
+    numbers = [
+        node.post(
+            "/api/v1/measurements",
+            make_measurement(target_name="CY Aqr", bjd=2461000.2 + number / 50),
+        )["id"]
+        for number in range(5)
+    ]
+    verdict = {"verdict": "reject", "reason": "trailed"}
+    operator.post(f"/api/v1/operator/review/{numbers[0]}", verdict)
+    page.goto(f"{public.url}/targets/CY%20Aqr")
+    page.wait_for_selector(DRAWN, timeout=30_000)
+    points = "document.querySelectorAll('#plot .points path.point').length"
+    assert page.evaluate(points) == 4
+    page.get_by_role("button", name="Fold").click()
+    wait_for(lambda: page.evaluate(points) == 8)
+    title = page.evaluate("document.getElementById('plot').layout.xaxis.title.text")
+    assert title == "Phase"
+    page.get_by_role("button", name="Rejected (1)").click()
+    wait_for(lambda: page.evaluate(points) == 10)
+    page.get_by_role("button", name="Fold").click()
+    wait_for(lambda: page.evaluate(points) == 5)
+    assert complaints == []
+
+
+def test_a_target_is_searched_by_keyboard(page: Any, public: Client, target: str) -> None:
+    """A name typed into the header leads to its target."""
+    page.goto(public.url)
+    box = page.locator("header input[name=q]")
+    box.focus()
+    page.keyboard.type(target)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/targets/**")
+    assert page.locator("h1").inner_text() == target
 
 
 def test_a_target_is_reached_from_the_network(page: Any, public: Client, target: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.support.cloud_client import Client
 from tests.support.cloud_server import RunningCloud
+from tests.support.operating import wait_for
 
 from boundless_skies.cli import main
 
@@ -198,8 +199,7 @@ def test_the_command_sends_an_interrupt(cloud: RunningCloud, node: Client) -> No
     """An operator on the cloud's machine needs no key."""
     where = ("--ra", "210.9", "--dec", "54.3", "--node", node.node_id)
     done = run_command(cloud, "interrupt", "M 101", *where, "--reason", "flare", "--json")
-    seen = _find(node, json.loads(done.stdout)["id"])
-    assert seen is not None
+    seen = wait_for(lambda: _find(node, json.loads(done.stdout)["id"]))
     assert seen["reason"] == "flare"
     bad = run_command(cloud, "interrupt", "M 101", "--ra", "400", "--dec", "54.3")
     assert bad.exit_code == 1
