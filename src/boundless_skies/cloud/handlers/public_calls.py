@@ -67,7 +67,8 @@ async def show_network(
     An owner is named only where they asked for it. At most 1,000 nodes are
     listed, by name; ``?after=NAME`` gives those that follow.
     """
-    after = request.query_params.get("after")
+    # PostgreSQL cannot even compare with a NUL.
+    after = request.query_params.get("after", "").replace("\x00", "") or None
     return _describe_network(await services.network.overview(after))
 
 
