@@ -138,3 +138,59 @@ def test_a_field_that_moved_away_is_tied_to_the_catalogue_anew() -> None:
     miss, _, stars = night.expose(list(range(10)))
     assert stars >= 8
     assert abs(miss) < 3 * CATALOGUE_ERROR_MAG / np.sqrt(8)
+
+
+class TestDriftingField:
+    """A field that drifts over a vignetted frame."""
+
+    SLOPE_MAG = 0.04
+
+    def misses(self, *, with_places: bool) -> np.ndarray:
+        """Tie 12 frames whose zero point slopes ever more; the target lies off their middle."""
+        night = Night(seed=11)
+        away = night.rng.uniform(-0.3, 0.9, (COUNT, 2))
+        mag = night.ensemble.stars.mag + night.own_offset - ZERO
+        found = []
+        for step in np.linspace(0.0, 1.0, 12):
+            noise = night.rng.normal(0.0, NOISE_MAG, COUNT)
+            seen = mag + noise + step * self.SLOPE_MAG * away.sum(axis=1)
+            places = away if with_places else None
+            zero_point = night.ensemble.tie(seen, np.full(COUNT, NOISE_MAG), places)
+            assert zero_point is not None
+            found.append(zero_point.value)
+        return np.array(found) - found[0]
+
+    def test_a_sloping_zero_point_counts_where_the_target_is(self) -> None:
+        """Not where the comparison stars are on the mean."""
+        assert np.abs(self.misses(with_places=True)).max() < 0.008
+        assert np.abs(self.misses(with_places=False)).max() > 0.01
+
+
+class TestFieldStars:
+    """Stars that no catalogue knows."""
+
+    def ensemble(self, known: int) -> tuple[Ensemble, np.ndarray, np.random.Generator]:
+        """Make an ensemble of twenty stars, the first few of which have a magnitude."""
+        rng = np.random.default_rng(12)
+        mag = rng.uniform(8.0, 11.0, COUNT)
+        places = np.arange(COUNT, dtype=float)
+        stars = Stars(places, places, np.where(np.arange(COUNT) < known, mag, np.nan))
+        return Ensemble(stars, Aperture.around(4.0, 3.0), gain_known=True), mag, rng
+
+    def test_they_steady_the_zero_point(self) -> None:
+        """Three catalogue stars give the level, twenty stars the course."""
+        ensemble, mag, rng = self.ensemble(known=3)
+        found = []
+        for _ in range(60):
+            noise = rng.normal(0.0, 0.02, COUNT)
+            zero_point = ensemble.tie(mag + noise - ZERO, np.full(COUNT, 0.02))
+            assert zero_point is not None
+            found.append(zero_point)
+        assert (found[-1].stars, found[-1].field_stars) == (3, COUNT - 3)
+        assert np.std([point.value for point in found[20:]]) < 0.02 / np.sqrt(12)
+        assert found[0].value == pytest.approx(ZERO, abs=3 * 0.02 / np.sqrt(3))
+
+    def test_they_alone_tie_nothing_to_the_catalogue(self) -> None:
+        """Without three known magnitudes there is no level."""
+        ensemble, mag, _ = self.ensemble(known=2)
+        assert ensemble.tie(mag - ZERO, np.full(COUNT, 0.02)) is None

@@ -56,6 +56,14 @@ class Stars:
         """Return the stars that an index, slice or mask of the arrays picks."""
         return Stars(self.ra_deg[which], self.dec_deg[which], self.mag[which])
 
+    def __add__(self, others: "Stars") -> "Stars":
+        """Return these stars and the others behind them."""
+        return Stars(
+            np.append(self.ra_deg, others.ra_deg),
+            np.append(self.dec_deg, others.dec_deg),
+            np.append(self.mag, others.mag),
+        )
+
 
 class Catalogue:
     """A packed catalogue.

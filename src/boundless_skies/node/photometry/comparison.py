@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from boundless_skies.node.catalogue import Catalogue, Stars
 from boundless_skies.node.catalogue.tycho2 import separation_deg
 from boundless_skies.node.errors import NoComparisonStars
+from boundless_skies.node.photometry.aperture import Aperture, Fluxes
 from boundless_skies.node.photometry.ensemble import LEAST_STARS, Ensemble, ZeroPoint
 from boundless_skies.node.photometry.exposure import Exposure
 from boundless_skies.node.photometry.settings import Target
@@ -17,6 +19,8 @@ from boundless_skies.node.solving.field import FloatArray
 
 LEAST_SNR = 20.0
 MOST_STARS = 120
+MOST_FIELD_STARS = 200
+_MOST_DETECTIONS = 1000
 # Cameras with anti-blooming bend long before they saturate.
 LINEAR_FRACTION = 0.6
 # A neighbour this much fainter adds 6 % at most; the ensemble's offsets take that up.
@@ -215,7 +219,7 @@ def tie(exposure: Exposure, ensemble: Ensemble) -> ZeroPoint:
         If fewer are left that are inside, unsaturated and bright enough.
     """
     instrumental_mag, error_mag = _magnitudes(exposure, ensemble)
-    zero_point = ensemble.tie(instrumental_mag, error_mag)
+    zero_point = ensemble.tie(instrumental_mag, error_mag, exposure.away(ensemble.stars))
     if zero_point is None:
         usable = int(np.isfinite(instrumental_mag).sum())
         raise NoComparisonStars(
@@ -236,11 +240,57 @@ def _magnitudes(exposure: Exposure, ensemble: Ensemble) -> tuple[FloatArray, Flo
     shown = np.flatnonzero(exposure.inside(x, y, ensemble.aperture.outer_px))
     new_x, new_y, near = exposure.centred(x[shown], y[shown])
     fluxes = exposure.fluxes(new_x, new_y, ensemble.aperture)
-    linear = fluxes.peak < LINEAR_FRACTION * exposure.frame.saturation_adu
-    good = near & linear & (fluxes.snr >= LEAST_SNR)
+    good = near & _well_shown(exposure, fluxes)
     instrumental_mag[shown[good]] = fluxes.instrumental_mag[good]
     error_mag[shown[good]] = fluxes.error_mag[good]
     return instrumental_mag, error_mag
+
+
+def field_stars(exposure: Exposure, around: Stars, aperture: Aperture, reach_deg: float) -> Stars:
+    """Choose detected stars that no catalogue knows, to steady the zero point.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        The first frame of a series.
+    around : Stars
+        The catalogue's stars, none of which is chosen again.
+    aperture : Aperture
+        Circle and ring.
+    reach_deg : float
+        How near the target may not be, nor another detection of a sixteenth of the light.
+
+    Returns
+    -------
+    Stars
+        At most the 200 brightest that are alone and well seen, with magnitudes of NaN.
+    """
+    field, reach_px = exposure.detection.field, reach_deg * 3600.0 / exposure.scale_arcsec_px
+    x, y, flux = (column[:_MOST_DETECTIONS] for column in (field.x, field.y, field.flux))
+    apart_px = np.hypot(x[:, None] - x, y[:, None] - y)
+    bright = flux > flux[:, None] * 10.0 ** (-0.4 * NEIGHBOUR_MAG)
+    alone = ((apart_px <= reach_px) & bright).sum(axis=1) == 1
+    alone &= exposure.inside(x, y, aperture.outer_px) & ~_near(exposure, x, y, around, reach_px)
+    fluxes = exposure.fluxes(x[alone], y[alone], aperture)
+    seen = _well_shown(exposure, fluxes)
+    ra_deg, dec_deg = exposure.solution.wcs.all_pix2world(fluxes.x[seen], fluxes.y[seen], 0)
+    return Stars(ra_deg, dec_deg, np.full(len(ra_deg), np.nan))[:MOST_FIELD_STARS]
+
+
+def _near(
+    exposure: Exposure, x: FloatArray, y: FloatArray, around: Stars, reach_px: float
+) -> npt.NDArray[np.bool_]:
+    """Say which positions lie near the target or on a star of the catalogue."""
+    star_x, star_y = exposure.places(around)
+    on_star = np.hypot(x[:, None] - star_x, y[:, None] - star_y) <= exposure.largest_shift_px
+    target_x, target_y = exposure.target_xy
+    on_target = np.hypot(x - target_x, y - target_y) <= reach_px
+    return np.asarray(on_star.any(axis=1) | on_target, np.bool_)
+
+
+def _well_shown(exposure: Exposure, fluxes: Fluxes) -> npt.NDArray[np.bool_]:
+    linear = fluxes.peak < LINEAR_FRACTION * exposure.frame.saturation_adu
+    return np.asarray(linear & (fluxes.snr >= LEAST_SNR), np.bool_)
 
 
 def _neighbours(around: Stars, star: ComparisonStar, reach_deg: float, own_deg: float) -> int:

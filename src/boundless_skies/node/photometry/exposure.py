@@ -1,5 +1,6 @@
 """A frame on its way through the photometer: its stars, its solution, its target."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +78,30 @@ class Exposure:
         """Return the pixels at which catalogue stars should lie."""
         return places(self.solution.wcs, stars)
 
+    @property
+    def target_xy(self) -> tuple[float, float]:
+        """The pixel at which the target should lie."""
+        x, y = self.places(_as_star(self.target))
+        return float(x[0]), float(y[0])
+
+    def away(self, stars: Stars) -> FloatArray:
+        """Return where stars lie from the target, in halves of the frame's diagonal.
+
+        Parameters
+        ----------
+        stars : Stars
+            Catalogue stars.
+
+        Returns
+        -------
+        ndarray, shape (n, 2)
+            Along x and y.
+        """
+        x, y = self.places(stars)
+        from_target = np.column_stack([x, y]) - self.target_xy
+        away: FloatArray = from_target / (math.hypot(*self.frame.shape) / 2.0)
+        return away
+
     def inside(self, x: FloatArray, y: FloatArray, margin_px: float) -> npt.NDArray[np.bool_]:
         """Say which positions lie at least a margin inside of the frame."""
         height, width = self.frame.shape
@@ -87,7 +112,8 @@ class Exposure:
     ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
         """Return the centroids near positions, and whether they are near enough."""
         new_x, new_y = recentre(self.detection.image, x, y, self.detection.fwhm_px)
-        return new_x, new_y, np.hypot(new_x - x, new_y - y) <= self.largest_shift_px
+        near = np.hypot(new_x - x, new_y - y) <= self.largest_shift_px
+        return np.where(near, new_x, x), np.where(near, new_y, y), near
 
     def fluxes(self, x: FloatArray, y: FloatArray, aperture: Aperture) -> Fluxes:
         """Measure the light at positions."""

@@ -19,6 +19,7 @@ from boundless_skies.node.photometry.comparison import (
     ComparisonStar,
     as_stars,
     choose,
+    field_stars,
     is_crowded,
     tie,
 )
@@ -258,9 +259,10 @@ class Photometer:
         reach_deg = (2.0 * aperture.radius_px + fwhm_px) * scale_deg
         near_deg = (aperture.radius_px + fwhm_px) * scale_deg
         chosen = choose(known, around, target, reach_deg, own_deg)
+        others = field_stars(exposure, around, aperture, reach_deg)
         gain_known = exposure.gain_e_per_adu is not None
         return _Series(
-            Ensemble(as_stars(chosen), aperture, gain_known=gain_known),
+            Ensemble(as_stars(chosen) + others, aperture, gain_known=gain_known),
             tuple(chosen),
             is_crowded(around, target, near_deg, own_deg=own_deg),
         )
