@@ -12,8 +12,9 @@ import psycopg
 from sqlalchemy.dialects import postgresql, sqlite
 
 from benchmarks import messages
+from boundless_skies.cloud.domain.curves import Selection
 from boundless_skies.cloud.schema import partitions
-from boundless_skies.cloud.storage.measurements import POINTS_MAX, light_curve_query
+from boundless_skies.cloud.storage.curves import POINTS_MAX, light_curve_query
 
 POINTS_EACH = 1_000
 FIRST_BJD = 2459000.5
@@ -103,7 +104,7 @@ def _on_sqlite(database: str, target: str) -> tuple[float, list[str]]:
 
 
 def _sql(target: str, dialect: Any) -> str:
-    query = light_curve_query(target, None, with_rejected=False, most=POINTS_MAX)
+    query = light_curve_query(target, Selection(), POINTS_MAX)
     return str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 

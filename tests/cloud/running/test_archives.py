@@ -267,7 +267,13 @@ def _insert_all(connection: Connection, sha256: str) -> None:
     connection.execute(insert(nodes), _node())
     for number, bjd in enumerate((2461000.123456789, 2461100.1 + 0.2, 2400001.5), 1):
         _add_point(connection, number, bjd)
-    row = {"id": 7, "ra_deg": 0.1 + 0.2, "dec_deg": -89.99999999999999, "node_ids": None, "mag": None}
+    row = {
+        "id": 7,
+        "ra_deg": 0.1 + 0.2,
+        "dec_deg": -89.99999999999999,
+        "node_ids": None,
+        "mag": None,
+    }
     times = {"created_at": NOW, "expires_at": NOW}
     connection.execute(insert(interrupts), {"name": "SN", "reason": "", **row, **times})
     audit.add(connection, ADMIN, "test.fill", "“x”\n", {"a": [1.1, None]}, NOW)

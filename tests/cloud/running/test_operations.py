@@ -1,5 +1,6 @@
 """What whoever runs the cloud asks of it."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from tests.support.cloud_client import Client, make_measurement
 from tests.support.cloud_server import RunningCloud, running_cloud
 from tests.support.postgresql import running_postgresql
 
+from boundless_skies.cloud.config import CloudConfig
+from boundless_skies.cloud.domain.errors import Unavailable
+from boundless_skies.cloud.factory import make_cloud
 from boundless_skies.cloud.web import EVERYWHERE
 
 FAR = {"X-Forwarded-For": "198.51.100.1"}
@@ -78,6 +82,19 @@ def test_a_request_keeps_its_id(public: Client) -> None:
     assert kept.headers["x-request-id"] == "from-the-proxy-17"
     made = public.call("GET", "/health", X_Request_Id="x" * 500)
     assert 8 <= len(made.headers["x-request-id"]) <= 64
+
+
+def test_a_process_that_stops_is_not_ready(tmp_path: Path) -> None:
+    """A load balancer that still asks sends nothing more."""
+
+    async def work() -> None:
+        async with make_cloud(CloudConfig(data_dir=tmp_path / "c")).opened() as cloud:
+            await cloud.services.readiness.check()
+            cloud.stop_waiting()
+            with pytest.raises(Unavailable, match="about to stop"):
+                await cloud.services.readiness.check()
+
+    asyncio.run(work())
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/api/v1/plan", "/no/such/page"])

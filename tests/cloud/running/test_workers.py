@@ -2,6 +2,7 @@
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from boundless_skies.cloud.serving.crew import PAUSE_S, STEADY_S, Slot
 
 TWO = ("--workers", "2", "--log-format", "text")
 START_S = 60.0
+WAIT = "/api/v1/interrupts?wait=25"
 
 
 def two_workers(cloud: RunningCloud) -> list[int]:
@@ -41,7 +43,10 @@ def send(cloud: RunningCloud, node: Client, bjd: float) -> None:
 
 
 def test_workers_share_the_work_and_one_that_dies_is_replaced(tmp_path: Path) -> None:
-    """Nothing that was answered is lost, the counts of all come together, all end together."""
+    """Nothing that was answered is lost, counts come together, all end together.
+
+    A call that waits is let go with its ordinary answer.
+    """
     with running_cloud(tmp_path / "c", arguments=TWO) as cloud:
         first = two_workers(cloud)
         assert not [pid for pid in first if cloud.admin_key.encode() in command_line(pid)]
@@ -56,7 +61,11 @@ def test_workers_share_the_work_and_one_that_dies_is_replaced(tmp_path: Path) ->
         taken = 'boundless_requests_total{method="POST",route="/api/v1/measurements",status="200"}'
         assert count(metrics(Client(cloud.url)), taken) >= 2
         last = two_workers(cloud)
-        assert cloud.stop() == 0
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(Client(cloud.url, node.identity).get, WAIT)
+            wait_until(lambda: _waiting_calls(cloud) == 1, START_S, "the call waits")
+            assert cloud.stop() == 0
+            assert waiting.result() == {"interrupts": []}
         assert not [pid for pid in last if command_line(pid)]
         assert "Traceback" not in cloud.log.read_text()
 
@@ -95,6 +104,10 @@ def test_a_worker_that_keeps_dying_is_started_less_and_less_often(
         now[0] = slot.due_s
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, PAUSE_S]
     assert "exit code 3" in caplog.text
+
+
+def _waiting_calls(cloud: RunningCloud) -> float:
+    return count(metrics(Client(cloud.url)), "boundless_waiting_calls ")
 
 
 def _answers(cloud: RunningCloud) -> bool:

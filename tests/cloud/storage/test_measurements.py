@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -9,10 +10,11 @@ from tests.cloud.storage.conftest import Store
 from tests.cloud.storage.entries import NOW, entry
 from tests.support.postgresql import Postgresql, database_name
 
-from boundless_skies.cloud.domain.errors import KeyReused
+from boundless_skies.cloud.domain.curves import Selection
+from boundless_skies.cloud.domain.errors import InvalidInput, KeyReused
 from boundless_skies.cloud.domain.measurements import Entry, Point, Receipt
 from boundless_skies.cloud.schema import partitions
-from boundless_skies.cloud.storage import measurements
+from boundless_skies.cloud.storage import curves, measurements
 from boundless_skies.cloud.storage.database import Database
 
 
@@ -21,11 +23,11 @@ def add(store: Store, *entries: Entry) -> list[Receipt | KeyReused]:
     return store.write(partial(measurements.add_all, entries=entries))
 
 
-def curve(store: Store, name: str = "SS Cyg", **options: object) -> list[Point]:
+def curve(store: Store, name: str = "SS Cyg", **options: Any) -> list[Point]:
     """Return a light curve."""
-    return store.read(
-        partial(measurements.light_curve, target_name=name, since_bjd=None, **options)
-    )
+    most = options.pop("most", curves.POINTS_MAX)
+    wanted = Selection(**options)
+    return store.read(partial(curves.read_points, target_name=name, wanted=wanted, most=most))
 
 
 def test_every_field_comes_back_exactly(store: Store) -> None:
@@ -209,7 +211,7 @@ def test_a_light_curve_reads_one_index_of_each_month(postgresql: Postgresql) -> 
 
     def explain(connection: Connection) -> str:
         connection.execute(text("SET LOCAL enable_seqscan = off"))
-        query = measurements.light_curve_query("T7", 2461080.0, with_rejected=False, most=1000)
+        query = curves.light_curve_query("T7", Selection(from_bjd=2461080.0), most=1000)
         sql = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
         return "\n".join(connection.scalars(text(f"EXPLAIN {sql}")))
 
@@ -217,4 +219,12 @@ def test_a_light_curve_reads_one_index_of_each_month(postgresql: Postgresql) -> 
     assert "Seq Scan" not in plan
     assert plan.count("Index") >= 2
     assert "measurements_2026_01" not in plan
+    postgresql.drop_database(database_name(url))
+
+
+def test_a_text_that_postgresql_cannot_keep_is_told(postgresql: Postgresql) -> None:
+    """A NUL in a name is the sender's mistake, not a failing database."""
+    url = postgresql.create_database(template="migrated")
+    with pytest.raises(InvalidInput, match="NUL"):
+        curve(Store("postgresql", url), "a\x00b")
     postgresql.drop_database(database_name(url))

@@ -14,9 +14,11 @@ from tests.cloud.storage.conftest import Store
 from tests.cloud.storage.entries import NOW, entry
 from tests.support.postgresql import Postgresql, database_name
 
+from boundless_skies.cloud.domain.curves import Selection
 from boundless_skies.cloud.schema.tables import metadata
 from boundless_skies.cloud.services.settling import settle_group
 from boundless_skies.cloud.storage import (
+    curves,
     images,
     interrupts,
     measurements,
@@ -130,7 +132,7 @@ def test_spellings_of_one_star_become_one_target(old_store: Store) -> None:
     migrate(old_store)
     name = old_store.read(partial(targets.resolve, name="ss cyg"))
     assert name is not None
-    curve = partial(measurements.light_curve, target_name=name, since_bjd=None)
+    curve = partial(curves.read_points, target_name=name, wanted=Selection())
     assert [point.magnitude for point in old_store.read(curve)] == [11.9, 11.95]
 
 

@@ -7,9 +7,10 @@ from sqlalchemy import Connection, text
 from tests.cloud.storage.conftest import Store
 from tests.cloud.storage.entries import entry
 
+from boundless_skies.cloud.domain.curves import Selection
 from boundless_skies.cloud.domain.measurements import Entry
 from boundless_skies.cloud.services.settling import SettlingService, judge_again, settle_group
-from boundless_skies.cloud.storage import measurements, settling
+from boundless_skies.cloud.storage import curves, measurements, settling
 from boundless_skies.cloud.storage.database import Database
 
 MINUTE_D = 1 / 1440
@@ -23,8 +24,9 @@ def add(store: Store, *entries: Entry) -> None:
 def statuses(store: Store) -> dict[str, list[str]]:
     """Return what each node's points were found to be, by time."""
     found: dict[str, list[str]] = {}
-    curve = partial(measurements.light_curve, target_name="SS Cyg", since_bjd=None)
-    for point in store.read(partial(curve, with_rejected=True)):
+    wanted = Selection(with_rejected=True)
+    curve = partial(curves.read_points, target_name="SS Cyg", wanted=wanted)
+    for point in store.read(curve):
         found.setdefault(point.node_id, []).append(point.validation)
     return found
 

@@ -35,7 +35,7 @@ from boundless_skies.cloud.storage.targets import Target
 
 PAGE_POINTS = 5_000
 """How many points are read at a time for a file, so that other calls come in between."""
-POINTS_MAX = measurements.POINTS_MAX
+POINTS_MAX = curves.POINTS_MAX
 NUMBER_MAX = 2**63 - 1
 
 

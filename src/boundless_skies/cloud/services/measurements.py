@@ -99,6 +99,8 @@ class MeasurementService:
             if isinstance(reading, Reading)
         ]
         outcomes = iter(await self._commit(entries)) if entries else iter(())
+        if entries:
+            self.group.on_commit(len(entries))
         return {"results": [_result(reading, outcomes) for reading in read]}
 
     def _entry(

@@ -11,6 +11,8 @@ NOT_TAKEN_S = 60
 """After how long a peer that does not take what was sent is given up."""
 FILES_RESERVED = 256
 """Open files for the database, the images and the logs."""
+CONNECTIONS_MAX = 50_000
+"""Of one process, where the system grants more files: each takes some 10 KB of memory."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -46,7 +48,7 @@ def connections_max() -> int:
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
-    return max(soft - FILES_RESERVED, soft // 2)
+    return min(max(soft - FILES_RESERVED, soft // 2), CONNECTIONS_MAX)
 
 
 def _tune(listener: socket.socket) -> None:

@@ -32,12 +32,9 @@ from boundless_skies.cloud.schema.tables import idempotency_keys, measurements, 
 from boundless_skies.cloud.storage import bulk
 from boundless_skies.cloud.storage.database import JsonText
 
-POINTS_MAX = 100_000
-"""How many points one light curve holds at most; the newest are kept."""
-
 _c = measurements.c
 _POINT_ID = (_c.target_name, _c.bjd_tdb, _c.filter, _c.node_id)
-_POINT = (
+POINT = (
     _c.id,
     _c.bjd_tdb,
     _c.magnitude,
@@ -118,36 +115,6 @@ def _place(
     return Receipt(number, duplicate=False)
 
 
-def light_curve(
-    connection: Connection,
-    target_name: str,
-    since_bjd: float | None,
-    *,
-    with_rejected: bool = False,
-    most: int = POINTS_MAX,
-) -> list[Point]:
-    """Return the newest revisions of a target's points, by time."""
-    query = light_curve_query(target_name, since_bjd, with_rejected=with_rejected, most=most)
-    return [to_point(row) for row in reversed(connection.execute(query).all())]
-
-
-def light_curve_query(
-    target_name: str, since_bjd: float | None, *, with_rejected: bool, most: int
-) -> Any:
-    """Return the query of a light curve, the newest points first."""
-    query = (
-        select(*_POINT)
-        .where(_c.target_name == target_name, _c.is_newest == true())
-        .order_by(_c.bjd_tdb.desc(), _c.id.desc())
-        .limit(most)
-    )
-    if since_bjd is not None:
-        query = query.where(_c.bjd_tdb >= since_bjd)
-    if not with_rejected:
-        query = query.where(func.coalesce(_c.review, "") != "rejected")
-    return query
-
-
 def find(connection: Connection, number: int) -> Row[Any] | None:
     """Return a measurement by its number, whole."""
     return connection.execute(select(measurements).where(_c.id == number)).first()
@@ -156,7 +123,7 @@ def find(connection: Connection, number: int) -> Row[Any] | None:
 def list_revisions(connection: Connection, row: Row[Any]) -> list[Row[Any]]:
     """Return every revision of the point that a measurement belongs to, the one shown first."""
     same = tuple_(*_POINT_ID) == tuple_(row.target_name, row.bjd_tdb, row.filter, row.node_id)
-    query = select(*_POINT, _c.received_at, _c.software, _c.is_newest).where(same)
+    query = select(*POINT, _c.received_at, _c.software, _c.is_newest).where(same)
     newest_first = query.order_by(_c.is_newest.desc(), _c.revision.desc())
     return list(connection.execute(newest_first))
 

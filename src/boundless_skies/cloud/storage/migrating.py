@@ -6,6 +6,7 @@ the tables but not older than that goes on working.
 """
 
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, inspect, text
 
@@ -83,18 +84,24 @@ def upgrade(connection: Connection) -> list[str]:
 def _run_steps(connection: Connection, found: str | None) -> list[str]:
     # Imported here: a start that finds the tables up to date does without.
     from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
-    config = Config()
-    config.set_main_option("script_location", str(SCRIPTS))
-    config.attributes["connection"] = connection
+    config = _config(connection)
     if found == FIRST_FORM:
         command.stamp(config, FIRST_FORM)
     command.upgrade(config, "head")
     scripts = ScriptDirectory(str(SCRIPTS)).walk_revisions(found or "base", HEAD)
     steps = [f"{script.revision} {script.doc}" for script in scripts if script.revision != found]
     return list(reversed(steps))
+
+
+def _config(connection: Connection) -> Any:
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    config.attributes["connection"] = connection
+    return config
 
 
 def _note_versions(connection: Connection, known: str) -> None:

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from boundless_skies.cloud.domain.errors import InvalidInput
 from boundless_skies.cloud.storage import changes, migrating
 from boundless_skies.cloud.storage.database import (
     CONFLICT_TRIES,
@@ -29,6 +30,8 @@ T = TypeVar("T")
 POOL_SIZE = 8
 POOL_WAIT_S = 10.0
 CONNECT_S = 10.0
+
+_NO_SUCH_CHARACTER = "22021"
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +105,7 @@ class PostgresqlDatabase(Database):
                 raise _failure(error) from error
         try:
             return await self._commit(job)
-        except (OperationalError, InterfaceError, OSError) as error:
+        except (DBAPIError, OSError, TimeoutError, asyncpg.InterfaceError) as error:
             raise _failure(error) from error
 
     async def watch(self, on_change: Callable[[str], None]) -> None:
@@ -185,6 +188,10 @@ def _connect_options(url: URL) -> dict[str, Any]:
 
 
 def _failure(error: Exception) -> Exception:
+    """Return what the caller is told: to try again, or that the text cannot be kept."""
     if isinstance(error, DBAPIError):
+        if getattr(error.orig, "sqlstate", None) == _NO_SUCH_CHARACTER:
+            return InvalidInput("A text holds the character NUL, which cannot be kept.")
         return unavailable(error)
+    logger.error("database: %s", error)
     return unavailable(OperationalError("", None, error))

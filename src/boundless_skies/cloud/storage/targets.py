@@ -213,16 +213,15 @@ def rename_measurements(connection: Connection, before: str, after: str) -> int:
         )
         .scalar_subquery()
     )
-    overlap = select(other.c.id).where(
-        other.c.target_name == after,
+    superseded = select(other.c.id).where(
+        other.c.target_name == before,
         other.c.bjd_tdb == m.bjd_tdb,
         other.c.filter == m.filter,
         other.c.node_id == m.node_id,
-        other.c.is_newest,
     )
     connection.execute(
         update(measurements)
-        .where(m.target_name == before, overlap.exists())
+        .where(m.target_name == after, superseded.exists())
         .values(is_newest=False)
     )
     moved = connection.execute(
