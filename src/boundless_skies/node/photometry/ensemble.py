@@ -242,7 +242,7 @@ def _fit_plane(
     terms = np.column_stack([np.ones(len(values)), away])
     weighted = terms / error[:, None] ** 2
     precision = weighted.T @ terms + np.diag([0.0, *[_SLOPE_MAG**-2] * away.shape[1]])
-    covariance = np.linalg.inv(precision)
+    covariance: FloatArray = np.linalg.inv(precision).astype(np.float64)
     return covariance @ (weighted.T @ values), covariance
 
 
