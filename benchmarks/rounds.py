@@ -14,7 +14,7 @@ NODES = 250
 class Size:
     """How long and how large a run is."""
 
-    rounds: int = 5
+    rounds: int = 3
     warm_s: float = 2.0
     measure_s: float = 6.0
     fleet: int = 100_000
