@@ -45,11 +45,22 @@ def hilltop(free_cloud: RunningCloud) -> Client:
     return node
 
 
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        pytest.param(False, id="edges"),
+        pytest.param(True, id="drawn", marks=pytest.mark.soak),
+    ],
+)
 @pytest.mark.timeout(300)
-def test_every_check_holds(free_cloud: RunningCloud, hilltop: Client) -> None:
-    """What the description says is what the cloud does: good data, bad data, keys, methods."""
+def test_every_check_holds(free_cloud: RunningCloud, hilltop: Client, drawn: bool) -> None:
+    """What the description says is what the cloud does: good data, bad data, keys, methods.
+
+    The ordinary run goes through the examples and the edges of every schema; what is
+    drawn at random comes on top in the soak.
+    """
     document = hilltop.get("/docs/openapi.json")
-    schema = schemathesis.openapi.from_dict(document, config=_config(free_cloud, hilltop))
+    schema = schemathesis.openapi.from_dict(document, config=_config(free_cloud, hilltop, drawn))
     found: dict[str, list[str]] = {}
     errors: list[str] = []
     calls = 0
@@ -184,7 +195,7 @@ def _above(value: Any, limit: Any) -> bool:
         return False
 
 
-def _config(cloud: RunningCloud, node: Client) -> SchemathesisConfig:
+def _config(cloud: RunningCloud, node: Client, drawn: bool) -> SchemathesisConfig:
     keys = {
         "nodeId": node.identity["X-Node-Id"],
         "nodeKey": node.identity["X-Api-Key"],
@@ -197,7 +208,11 @@ def _config(cloud: RunningCloud, node: Client) -> SchemathesisConfig:
             "base-url": cloud.url,
             "continue-on-failure": True,
             "generation": {"max-examples": 6, "deterministic": True, "no-shrink": True},
-            "phases": {"coverage": {"unexpected-methods": ["DELETE", "TRACE"]}},
+            "phases": {
+                "coverage": {"unexpected-methods": ["DELETE", "TRACE"]},
+                "fuzzing": {"enabled": drawn},
+                "stateful": {"enabled": drawn},
+            },
             "auth": {"openapi": {name: {"api_key": key} for name, key in keys.items()}},
             "checks": {
                 "enabled": True,

@@ -82,6 +82,24 @@ def test_the_page_shows_the_thumbnail(point: int, public: Client, frame: bytes) 
     assert "Lovelace" not in page
 
 
+def test_the_same_frame_from_another_node_is_described_too(
+    node: Client, public: Client, frame: bytes
+) -> None:
+    """What it shows is known already, and stands on the second node's point as well."""
+    numbers = []
+    for sender in (node, public.register()):
+        sender.upload(frame, "twice.fits")
+        sent = make_measurement(target_name="SS Cyg", bjd=2461200.5, fits_file="twice.fits")
+        numbers.append(sender.post("/api/v1/measurements", sent)["id"])
+        wait_for(lambda: _sentence(public, numbers[-1]))
+    assert _sentence(public, numbers[0]) == _sentence(public, numbers[1])
+
+
+def _sentence(public: Client, number: int) -> str | None:
+    found: str | None = public.get(f"/api/v1/measurements/{number}")["frame"]["sentence"]
+    return found
+
+
 def test_a_thumbnail_may_be_kept(node: Client, public: Client, frame: bytes) -> None:
     """It is a PNG file, for anybody, for good."""
     node.upload(frame)

@@ -365,7 +365,7 @@ def read_number(text: str) -> int:
 
 def read_count(text: str | None, name: str, default: int) -> int:
     """Return a whole number from a query."""
-    if not text:
+    if text is None:
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= NUMBER_MAX_DIGITS):
         raise InvalidInput(f"{name} must be a whole number, not {shown(text)}.")

@@ -228,7 +228,8 @@ EVENTS = record(
         )
     }
 )
-IMAGE_FORM = record({"file": {"type": "string", "contentMediaType": "application/octet-stream"}})
+# A part of a form has bytes, and no type of JSON.
+IMAGE_FORM = record({"file": {"contentMediaType": "application/octet-stream"}})
 INTERRUPT = record(
     {
         "name": text(),

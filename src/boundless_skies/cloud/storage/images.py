@@ -64,7 +64,8 @@ def list_newest(connection: Connection, node_id: str, limit: int) -> list[Stored
 
 
 def add(connection: Connection, image: StoredImage) -> None:
-    """Add an image whose file is kept."""
+    """Add an image whose file is kept; what its content shows may be known from another node's."""
+    shown = select(_c.sentence).where(_c.sha256 == image.sha256, _c.sentence.is_not(None)).limit(1)
     connection.execute(
         insert(images).values(
             node_id=image.node_id,
@@ -73,6 +74,7 @@ def add(connection: Connection, image: StoredImage) -> None:
             size_bytes=image.size_bytes,
             sha256=image.sha256,
             received_at=image.received_at,
+            sentence=connection.scalar(shown),
         )
     )
 
