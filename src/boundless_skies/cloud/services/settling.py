@@ -14,10 +14,11 @@ from boundless_skies.cloud.storage import settling, targets
 from boundless_skies.cloud.storage.database import Database
 from boundless_skies.cloud.storage.settling import Unsettled
 
-GROUP_MAX = 500
+GROUP_MAX = 100
+"""Small, for on SQLite the measurements that come in wait behind it."""
 IDLE_S = 1.0
 """How often it is looked for something to settle."""
-REST_FACTOR = 2.0
+REST_FACTOR = 4.0
 """How much longer it rests than it worked: measurements that come in go first."""
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class SettlingService:
         self._database = database
 
     async def settle_some(self) -> int:
-        """Settle up to 500 measurements; return how many."""
+        """Settle up to 100 measurements; return how many."""
         return await self._database.write(settle_group)
 
     async def keep_settling(self) -> None:
