@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from boundless_skies.wire import idempotency_key
 from boundless_skies.wire.limits import BATCH_MAX_ITEMS
 from cloud_communicator.arrayfile import ArrayFile, Entry, canonical_or_near
 from cloud_communicator.disk import Ledger
@@ -271,8 +270,3 @@ class RetryQueue:
 
 def _line_of(record: dict[str, Any]) -> bytes:
     return canonical_or_near(record.get("payload"))
-
-
-def key_of(entry: Entry) -> str:
-    """Return the ``Idempotency-Key`` of an entry."""
-    return idempotency_key(entry.line)

@@ -15,11 +15,6 @@ from schemathesis.engine import events, from_schema
 from tests.support.cloud_client import Client, make_measurement
 from tests.support.cloud_server import ADMIN_KEY, RunningCloud, running_cloud
 
-UNLIMITED = (
-    *("--registrations-per-hour", "0"),
-    *("--failed-logins-per-minute", "0"),
-    *("--node-calls-per-minute", "0"),
-)
 SEED = 20260301
 NODE = "hilltop"
 WAIT_MAX_S = 0.01
@@ -32,8 +27,8 @@ LAST = ("give_new_key", "register", "set_registration", "revoke_node", "readmit_
 
 @pytest.fixture
 def free_cloud(tmp_path: Path) -> Iterator[RunningCloud]:
-    """Run a cloud that takes as many calls as come."""
-    with running_cloud(tmp_path / "data", arguments=UNLIMITED) as running:
+    """Run a cloud of its own."""
+    with running_cloud(tmp_path / "data") as running:
         yield running
 
 

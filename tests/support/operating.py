@@ -8,13 +8,13 @@
 
 import json
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from click.testing import CliRunner, Result
+from tests.support.capture_server import wait_until
 from tests.support.cloud_client import Client, Reply
 from tests.support.cloud_server import RunningCloud
 
@@ -29,12 +29,8 @@ _CSRF = re.compile(r'name="csrf" value="(\w+)"')
 
 def wait_for(look: Callable[[], T]) -> T:
     """Look until there is something true to see, and return it."""
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline:
-        if seen := look():
-            return seen
-        time.sleep(0.02)
-    raise AssertionError(f"nothing to see within {WAIT_S} s")
+    seen: T = wait_until(look, WAIT_S, "something to see")
+    return seen
 
 
 def command(cloud: RunningCloud, *arguments: str) -> Result:

@@ -1,9 +1,11 @@
 """What this cloud can do beyond the core contract; a node uses only what is named here."""
 
+from boundless_skies.wire import features
+
 FEATURES = [
-    "measurements.batch",
-    "interrupts.wait",
-    "plan.events",
-    "keys.rotate",
-    "heartbeat.queue",
+    features.MEASUREMENTS_BATCH,
+    features.INTERRUPTS_WAIT,
+    features.PLAN_EVENTS,
+    features.KEYS_ROTATE,
+    features.HEARTBEAT_QUEUE,
 ]

@@ -29,8 +29,6 @@ from enum import StrEnum
 from operator import attrgetter
 from statistics import median
 
-from boundless_skies.cloud.domain.reading import Range
-
 MINUTE_D = 1 / 1_440
 DEFAULT_WINDOW_D = 15 * MINUTE_D
 """How far apart (days) two points may be and still see the same brightness.
@@ -39,8 +37,6 @@ In 15 minutes an Algol star in eclipse changes by some 0.1 mag, and almost all e
 by less; networks of home telescopes take a point within minutes. Faster stars get a
 shorter one from `window_for`.
 """
-WINDOW_D = Range(0.0, 1.0, open_low=True)
-"""The windows that a target may be given, days."""
 ZERO_POINT_FLOOR_MAG = 0.03
 """What two home telescopes differ by, beyond the uncertainties that they state.
 

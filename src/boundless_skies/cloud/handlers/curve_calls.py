@@ -21,7 +21,7 @@ from boundless_skies.cloud.domain.curves import (
 )
 from boundless_skies.cloud.domain.errors import InvalidInput, UnknownObject
 from boundless_skies.cloud.domain.phase import EPOCH_BJD, PERIOD_D
-from boundless_skies.cloud.domain.reading import finite_number, required_text, shown
+from boundless_skies.cloud.domain.reading import finite_number, shown
 from boundless_skies.cloud.handlers import schemas
 from boundless_skies.cloud.handlers.described import POINT_EXAMPLE, PUBLIC, Parameter, described
 from boundless_skies.cloud.services.bundle import Services
@@ -210,7 +210,7 @@ async def list_targets(
     radius = read_radius(request.query_params.get("radius_arcmin"))
     if text is None:
         return {"targets": [asdict(target) for target in await services.network.list_targets()]}
-    return describe_found(await services.targets.search(required_text({"q": text}, "q"), radius))
+    return describe_found(await services.targets.search(text, radius))
 
 
 @get(

@@ -41,11 +41,9 @@ ID_MAX_DIGITS = 18
 PLAN_EVENTS = f"{paths.PLAN}/{{plan_id:str}}/events"
 INTERRUPT_EVENTS = f"{paths.INTERRUPTS}/{{interrupt_id:str}}/events"
 INTERRUPT_ACK = paths.interrupt_ack("{interrupt_id:str}")
-BATCH = f"{paths.MEASUREMENTS}/batch"
 INTERRUPT_ID = Parameter(
     text="Which interrupt.", schema={"type": "integer", "minimum": 1}, example=7
 )
-NODE_KEY = f"{paths.NODE_SELF}/key"
 
 
 @post(
@@ -76,7 +74,7 @@ async def register(request: CloudRequest, services: NamedDependency[Services]) -
 
 
 @post(
-    NODE_KEY,
+    paths.NODE_KEY,
     status_code=HTTP_OK,
     opt=described(reply={"api_key": "node_…", "previous_valid_s": 86_400}),
 )
@@ -264,7 +262,7 @@ async def submit_measurement(
 
 
 @post(
-    BATCH,
+    paths.MEASUREMENTS_BATCH,
     status_code=HTTP_OK,
     opt=described(
         body_schema=schemas.BATCH,

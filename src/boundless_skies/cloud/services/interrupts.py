@@ -16,6 +16,7 @@ from boundless_skies.cloud.domain.interrupts import (
     StandingInterrupt,
     read_interrupt,
 )
+from boundless_skies.cloud.domain.names import DEG_PER_HOUR
 from boundless_skies.cloud.domain.nodes import Caller
 from boundless_skies.cloud.domain.operators import Operator, Role
 from boundless_skies.cloud.domain.reading import json_object
@@ -24,7 +25,6 @@ from boundless_skies.cloud.storage import audit, changes, events, interrupts, no
 from boundless_skies.cloud.storage.changes import Topic
 from boundless_skies.cloud.storage.database import Database
 
-DEGREES_PER_HOUR = 15.0
 ID_MAX = 2**63 - 1
 """The largest number that a database holds."""
 WAIT_MAX_S = 60.0
@@ -244,7 +244,7 @@ def _to_wire(interrupt: StandingInterrupt, *, acked: bool) -> dict[str, Any]:
         "reason": interrupt.reason,
         "ra_deg": interrupt.ra_deg,
         "dec_deg": interrupt.dec_deg,
-        "ra": interrupt.ra_deg / DEGREES_PER_HOUR,
+        "ra": interrupt.ra_deg / DEG_PER_HOUR,
         "dec": interrupt.dec_deg,
         "mag": interrupt.mag,
         "created_at": iso(interrupt.created_at),

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from boundless_skies.cloud.domain.errors import NameTaken, UnknownObject
 from boundless_skies.cloud.domain.events import Event, read_events
+from boundless_skies.cloud.domain.names import DEG_PER_HOUR
 from boundless_skies.cloud.domain.nodes import Caller, Node
 from boundless_skies.cloud.domain.operators import Operator, Role
 from boundless_skies.cloud.domain.plans import PublishedPlan, read_plan
@@ -16,8 +17,6 @@ from boundless_skies.cloud.domain.reading import json_object, shown
 from boundless_skies.cloud.domain.times import Clock
 from boundless_skies.cloud.storage import audit, events, plans, targets
 from boundless_skies.cloud.storage.database import Database
-
-DEGREES_PER_HOUR = 15.0
 
 
 class PlanService:
@@ -111,5 +110,5 @@ def _place_targets(connection: Connection, plan: PublishedPlan, now: datetime) -
     """Learn from a plan where its targets stand."""
     kept = targets.ensure(connection, [item["target"] for item in plan.items], now)
     for item in plan.items:
-        ra_deg = item["ra"] * DEGREES_PER_HOUR
+        ra_deg = item["ra"] * DEG_PER_HOUR
         targets.place(connection, kept[item["target"]], ra_deg, item["dec"])

@@ -271,11 +271,9 @@ def describe_candidate(candidate: Candidate) -> dict[str, Any]:
 
 
 def _read_sought(text: str) -> str:
-    sought = read_target_name(text)
+    sought = optional_text({"q": text}, "q", max_chars=TARGET_NAME_MAX_CHARS)
     if not sought:
         raise InvalidInput("q is empty. Give a name such as SS Cyg, or coordinates.")
-    if len(sought) > TARGET_NAME_MAX_CHARS:
-        raise InvalidInput(f"q has {len(sought)} characters; the limit is {TARGET_NAME_MAX_CHARS}.")
     return sought
 
 

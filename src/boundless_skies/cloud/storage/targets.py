@@ -146,12 +146,6 @@ def list_between(connection: Connection, low_dec_deg: float, high_dec_deg: float
     return [_to_target(row) for row in connection.execute(query)]
 
 
-def holds_measurements(connection: Connection, target_name: str) -> bool:
-    """Tell whether anything was measured under a target's name."""
-    query = select(measurements.c.id).where(measurements.c.target_name == target_name).limit(1)
-    return connection.scalar(query) is not None
-
-
 def list_all(connection: Connection) -> list[Target]:
     """Return every target, by name."""
     return [_to_target(row) for row in connection.execute(select(targets).order_by(_t.name))]
