@@ -6,25 +6,45 @@
     reply = browser.submit("/operate/codes", {"count": "2"})
 """
 
+import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from click.testing import CliRunner, Result
 from tests.support.capture_server import wait_until
 from tests.support.cloud_client import Client, Reply
-from tests.support.cloud_server import RunningCloud
+from tests.support.cloud_server import RunningCloud, running_cloud
+from tests.support.postgresql import running_postgresql
 
 from boundless_skies.cli import main
+from boundless_skies.cloud.storage.opening import make_database
 
 T = TypeVar("T")
 
 WAIT_S = 30.0
 OPERATOR = "/api/v1/operator"
 _CSRF = re.compile(r'name="csrf" value="(\w+)"')
+
+
+@contextmanager
+def running_coded(kind: str, data_dir: Path) -> Iterator[RunningCloud]:
+    """Run a cloud that takes nodes with a code only, on SQLite or PostgreSQL."""
+    policy = ("--registration", "code")
+    if kind == "sqlite":
+        with running_cloud(data_dir, arguments=policy) as cloud:
+            yield cloud
+        return
+    with running_postgresql() as server:
+        url = server.create_database()
+        asyncio.run(make_database(url, Path()).migrate())
+        with running_cloud(data_dir, arguments=(*policy, "--database", url)) as cloud:
+            yield cloud
 
 
 def wait_for(look: Callable[[], T]) -> T:

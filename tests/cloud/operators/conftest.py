@@ -1,17 +1,12 @@
 """Operators of each role, and clouds that do not let everybody in."""
 
-import asyncio
 import itertools
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from tests.support.cloud_client import Client, make_measurement
-from tests.support.cloud_server import RunningCloud, running_cloud
-from tests.support.operating import OPERATOR, wait_for
-from tests.support.postgresql import running_postgresql
-
-from boundless_skies.cloud.storage.opening import make_database
+from tests.support.cloud_server import RunningCloud
+from tests.support.operating import OPERATOR, running_coded, wait_for
 
 ROLES = ("reader", "operator", "admin")
 
@@ -33,17 +28,8 @@ def coded(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningCloud]:
     """Run a cloud that takes nodes with a code only, on either database."""
-    data = tmp_path_factory.mktemp("coded") / "data"
-    policy = ("--registration", "code")
-    if request.param == "sqlite":
-        with running_cloud(data, arguments=policy) as cloud:
-            yield cloud
-        return
-    with running_postgresql() as server:
-        url = server.create_database()
-        asyncio.run(make_database(url, Path()).migrate())
-        with running_cloud(data, arguments=(*policy, "--database", url)) as cloud:
-            yield cloud
+    with running_coded(request.param, tmp_path_factory.mktemp("coded") / "data") as cloud:
+        yield cloud
 
 
 @pytest.fixture

@@ -1,11 +1,23 @@
 """A day of an operator's work, on SQLite and on PostgreSQL."""
 
+from collections.abc import Iterator
+
+import pytest
 from tests.support.cloud_client import Client, make_measurement
 from tests.support.cloud_server import RunningCloud
-from tests.support.operating import OPERATOR, Pages, wait_for
+from tests.support.operating import OPERATOR, Pages, running_coded, wait_for
 
 BEAT = "/api/v1/nodes/heartbeat"
 TABS = ("", "/nodes", "/interrupts", "/review", "/codes", "/tokens", "/audit")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def coded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningCloud]:
+    """Run a cloud for this day alone: its pages show the first of many, and here there are few."""
+    with running_coded(request.param, tmp_path_factory.mktemp("day") / "data") as cloud:
+        yield cloud
 
 
 def join(gate: Client) -> Client:
