@@ -44,7 +44,10 @@ def page(chromium: Any, public: Client, complaints: list[str]) -> Iterator[Any]:
 def target(public: Client, fresh_name: Callable[[str], str]) -> str:
     """Measure a target in two bands with two nodes; its name needs escaping."""
     name = fresh_name('AH/Vir <b>"&')
-    for band, node in (("V", public.register()), ("B", public.register())):
+    for band, node in (
+        ("V", public.register()),
+        ("B", public.register(fresh_name("n" * 50).replace(" ", "-"))),
+    ):
         items = [
             make_measurement(
                 target_name=name,

@@ -77,6 +77,8 @@ def _logging_to(handler: logging.Handler) -> Iterator[None]:
     root.setLevel(logging.INFO)
     # The link tells of each call's failure itself.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
+    # When it is stopped amid an event, it calls that an error.
+    logging.getLogger("watchdog").setLevel(logging.CRITICAL)
     try:
         yield
     finally:

@@ -19,7 +19,9 @@ T = TypeVar("T")
 Job = Callable[[Connection], T]
 
 RETRY_AFTER_S = 10
-CONFLICT_TRIES = 4
+CONFLICT_TRIES = 12
+"""How often a job is tried that others' commits cut off; of many at once, one wins each time."""
+CONFLICT_PAUSE_S = 0.01
 LOOK_AGAIN_S = 5.0
 """How long a change can go unheard of where its signal was lost."""
 

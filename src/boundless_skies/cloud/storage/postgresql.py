@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from boundless_skies.cloud.domain.errors import InvalidInput
 from boundless_skies.cloud.storage import changes, migrating
 from boundless_skies.cloud.storage.database import (
+    CONFLICT_PAUSE_S,
     CONFLICT_TRIES,
     ENGINE_OPTIONS,
     LOOK_AGAIN_S,
@@ -95,7 +97,7 @@ class PostgresqlDatabase(Database):
 
     async def write(self, job: Job[T]) -> T:
         """Run a job in a transaction; returns once the commit is durable."""
-        for _ in range(CONFLICT_TRIES - 1):
+        for tried in range(1, CONFLICT_TRIES):
             try:
                 return await self._commit(job)
             except DBAPIError as error:
@@ -103,6 +105,7 @@ class PostgresqlDatabase(Database):
                     raise _failure(error) from error
             except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
                 raise _failure(error) from error
+            await asyncio.sleep(random.uniform(0, tried * CONFLICT_PAUSE_S))  # noqa: S311
         try:
             return await self._commit(job)
         except (DBAPIError, OSError, TimeoutError, asyncpg.InterfaceError) as error:
