@@ -2,10 +2,9 @@
 
 import csv
 import io
-import re
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,18 +13,18 @@ from astropy.io.votable.tree import TableElement
 from astropy.io.votable.ucd import check_ucd
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.aavso_reader import read_aavso
 
 from boundless_skies.cloud.domain.errors import InvalidInput
 from boundless_skies.cloud.domain.exports import (
-    AAVSO_FILTERS,
     COLUMNS,
     ExportPoint,
     ExportTarget,
-    aavso_filter,
     to_aavso,
     to_csv,
     to_votable,
 )
+from boundless_skies.reports.aavso import aavso_filter
 
 SS_CYG = ExportTarget(name="SS Cyg", ra_deg=325.678333, dec_deg=43.586111)
 PLAIN = ExportPoint(
@@ -179,58 +178,6 @@ def test_any_points_make_a_valid_votable(many: list[ExportPoint], name: str) -> 
     """Whatever nodes write, the XML holds, and the numbers come back."""
     table = read_votable(to_votable(ExportTarget(name=name), many))
     assert table.array["magnitude"].tolist() == [point.magnitude for point in many]
-
-
-@dataclass
-class AavsoReport:
-    """A report in the AAVSO's format, as its rules read it."""
-
-    header: dict[str, str]
-    rows: list[dict[str, str]]
-
-
-AAVSO_FORM = {
-    "STARID": r".{1,30}",
-    "DATE": r"\d{7}\.\d{1,8}",
-    "MAG": r"<?-?\d{1,2}\.\d+",
-    "MERR": r"na|\d\.\d{1,4}",
-    "FILT": "|".join(AAVSO_FILTERS),
-    "TRANS": r"YES|NO",
-    "MTYPE": r"STD|ABS|DIFF",
-    "CNAME": r".{1,20}",
-    "CMAG": r"na|-?\d{1,3}\.\d+",
-    "KNAME": r".{1,20}",
-    "KMAG": r"na|-?\d{1,3}\.\d+",
-    "AMASS": r"na|\d{1,2}\.\d+",
-    "GROUP": r"na|\d{1,5}",
-    "CHART": r".{1,20}",
-    "NOTES": r".{1,100}",
-}
-AAVSO_WIDTHS = {"MAG": 8, "MERR": 6, "CMAG": 8, "KMAG": 8, "AMASS": 7, "FILT": 5}
-
-
-def read_aavso(text: str) -> AavsoReport:
-    """Read a report by the format's rules; what is against them fails."""
-    assert text.isascii()
-    lines = text.split("\n")
-    assert lines.pop() == ""
-    assert all(line and line.isprintable() for line in lines)
-    comments = [line[1:] for line in lines if line.startswith("#")]
-    header = dict(line.split("=", 1) for line in comments if "=" in line)
-    assert set(header) == {"TYPE", "OBSCODE", "SOFTWARE", "DELIM", "DATE", "OBSTYPE"}
-    assert len(header["SOFTWARE"]) <= 255
-    rows = [line.split(header["DELIM"]) for line in lines if not line.startswith("#")]
-    return AavsoReport(header, [read_aavso_row(row) for row in rows])
-
-
-def read_aavso_row(row: list[str]) -> dict[str, str]:
-    """Check each field of a line against its form and width."""
-    fields = dict(zip(AAVSO_FORM, row, strict=True))
-    for name, value in fields.items():
-        assert re.fullmatch(AAVSO_FORM[name], value), (name, value)
-        assert len(value) <= AAVSO_WIDTHS.get(name, 100)
-        assert value == value.strip()
-    return fields
 
 
 def test_aavso_header_names_the_observer_and_the_dates() -> None:

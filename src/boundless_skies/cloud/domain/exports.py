@@ -3,21 +3,17 @@
 import csv
 import io
 import math
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from boundless_skies import __version__
 from boundless_skies.cloud.domain.errors import InvalidInput
-from boundless_skies.cloud.domain.reading import shown
+from boundless_skies.reports import aavso
+from boundless_skies.reports.text import csv_text, one_line
 
 if TYPE_CHECKING:
     from astropy.io.votable.tree import Field, Param, TableElement, VOTableFile
-
-SOFTWARE = f"Boundless Skies {__version__}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +102,6 @@ COLUMNS = (
 )
 """The columns of the CSV and of the VOTable; new ones are added at the end."""
 
-_FORMULA_STARTS = "=+-@"
-
 
 def to_csv(points: Iterable[ExportPoint]) -> str:
     """Return a light curve as CSV (RFC 4180), the first line naming the columns.
@@ -136,18 +130,7 @@ def to_csv(points: Iterable[ExportPoint]) -> str:
 def _csv_cell(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
-    if not isinstance(value, str):
-        return value
-    text = _one_line(value)
-    return f"'{text}" if text[:1] and text[0] in _FORMULA_STARTS else text
-
-
-def _one_line(text: str) -> str:
-    """Return a text without what ends a line, is no character, or turns the writing round."""
-    if text.isprintable():
-        return " ".join(text.split())
-    kept = (char if unicodedata.category(char)[0] != "C" else " " for char in text)
-    return " ".join("".join(kept).split())
+    return csv_text(value) if isinstance(value, str) else value
 
 
 def to_votable(target: ExportTarget, points: Sequence[ExportPoint]) -> bytes:
@@ -198,9 +181,9 @@ def _new_votable(target: ExportTarget) -> "tuple[VOTableFile, TableElement]":
     )
     table = tree.TableElement(votable, name="lightcurve")
     resource.tables.append(table)
-    table.description = f"Light curve of {_one_line(target.name)}"
+    table.description = f"Light curve of {one_line(target.name)}"
     # As INFO, not as PARAM: astropy escapes a text parameter twice.
-    name = tree.Info(name="target", value=_one_line(target.name))
+    name = tree.Info(name="target", value=one_line(target.name))
     table.infos.append(name)
     table.params.extend(_position(votable, target))
     table.fields.extend(_field(votable, column) for column in COLUMNS)
@@ -244,30 +227,10 @@ _NO_COUNT = -1
 
 def _votable_cell(column: _Column, value: Any) -> Any:
     if column.datatype == _TEXT:
-        return _one_line(value or "")
+        return one_line(value or "")
     if value is None:
         return _NO_COUNT if column.datatype == "int" else math.nan
     return value
-
-
-AAVSO_FILTERS = frozenset(
-    (
-        *("U", "B", "V", "R", "I", "J", "H", "K", "CV", "CR", "TB", "TG", "TR"),
-        *("SU", "SG", "SR", "SI", "SZ", "STU", "STV", "STB", "STY", "STHBW", "STHBN"),
-        *("MA", "MB", "MI", "ZS", "Y", "HA", "HAC", "CBB", "O"),
-    )
-)
-"""The AAVSO's names of filters."""
-_FILTER_SPELLINGS = {"Bj": "B", "Vj": "V", "Rc": "R", "Ic": "I", "Ha": "HA", "H-alpha": "HA"} | {
-    f"{band}{mark}": f"S{band.upper()}" for band in "ugriz" for mark in "'p"
-}
-
-_OTHER_FILTER = "O"
-_DELIMITER = ","
-_NOTHING = "na"
-_STAR_ID_MAX, _STAR_MAX, _CHART_MAX, _NOTES_MAX = 30, 20, 20, 100
-_OBSERVER_CODE = re.compile(r"[A-Za-z0-9]{1,5}")
-_AAVSO_FIELDS = "#NAME,DATE,MAG,MERR,FILT,TRANS,MTYPE,CNAME,CMAG,KNAME,KMAG,AMASS,GROUP,CHART,NOTES"
 
 
 def to_aavso(target: ExportTarget, points: Sequence[ExportPoint], observer_code: str) -> str:
@@ -302,135 +265,25 @@ def to_aavso(target: ExportTarget, points: Sequence[ExportPoint], observer_code:
     ----------
     https://www.aavso.org/aavso-extended-file-format
     """
-    header = _aavso_header(observer_code)
-    star_id = _star_id(target)
-    dates = _heliocentric(target, points)
-    rows = [_aavso_row(star_id, date, point) for date, point in zip(dates, points, strict=True)]
-    return "".join(f"{line}\n" for line in (*header, *rows))
+    star = aavso.Star(name=target.name, ra_deg=target.ra_deg, dec_deg=target.dec_deg)
+    try:
+        return aavso.report(observer_code, [(star, [_observation(point) for point in points])])
+    except aavso.AavsoError as error:
+        raise InvalidInput(str(error)) from None
 
 
-def _aavso_header(observer_code: str) -> list[str]:
-    code = observer_code.strip()
-    if not _OBSERVER_CODE.fullmatch(code):
-        raise InvalidInput(
-            f"observer code {shown(observer_code)} must be 1 to 5 letters and digits, "
-            "as the AAVSO gave it to you."
-        )
-    return [
-        "#TYPE=Extended",
-        f"#OBSCODE={code.upper()}",
-        f"#SOFTWARE={SOFTWARE}",
-        f"#DELIM={_DELIMITER}",
-        "#DATE=HJD",
-        "#OBSTYPE=CCD",
-        _AAVSO_FIELDS,
-    ]
-
-
-def _star_id(target: ExportTarget) -> str:
-    name = _ascii(target.name)
-    if name != target.name.strip() or not 0 < len(name) <= _STAR_ID_MAX or name[0] == "#":
-        raise InvalidInput(
-            f"The AAVSO's format has no place for the name {shown(target.name)}: it takes up to "
-            f"{_STAR_ID_MAX} ASCII characters without a comma. Give the target the AAVSO's name "
-            "of the star or its AUID (000-BCD-123)."
-        )
-    return name
-
-
-def _heliocentric(target: ExportTarget, points: Sequence[ExportPoint]) -> list[float]:
-    if target.ra_deg is None or target.dec_deg is None:
-        raise InvalidInput(
-            f"The AAVSO takes heliocentric dates, which need the position of {target.name}, "
-            "and none is known. Set the target's ra_deg and dec_deg."
-        )
-    # Loaded here, for a cloud's start shall not wait for numpy and erfa.
-    from boundless_skies.sky.time_scales import hjd_utc_from_bjd_tdb  # noqa: PLC0415
-
-    bjd = [point.bjd for point in points]
-    return list(map(float, hjd_utc_from_bjd_tdb(bjd, target.ra_deg, target.dec_deg)))
-
-
-def _aavso_row(star_id: str, date: float, point: ExportPoint) -> str:
-    band = aavso_filter(point.filter)
-    fields = (
-        star_id,
-        f"{date:.5f}",
-        f"{'<' if point.is_limit else ''}{point.magnitude:.3f}",
-        _uncertainty(point),
-        band,
-        "NO",
-        "STD",
-        *_comparison(point),
-        _field_text(point.check_star, _STAR_MAX),
-        _magnitude(point.check_star_mag if point.check_star else None),
-        _airmass(point.airmass),
-        _NOTHING,
-        _field_text(point.chart, _CHART_MAX),
-        _notes(point, band),
+def _observation(point: ExportPoint) -> aavso.Observation:
+    return aavso.Observation(
+        bjd=point.bjd,
+        magnitude=point.magnitude,
+        uncertainty=point.uncertainty,
+        filter=point.filter,
+        is_limit=point.is_limit,
+        airmass=point.airmass,
+        comparison_name=point.comparison_name,
+        comparison_mag=point.comparison_mag,
+        check_star=point.check_star,
+        check_star_mag=point.check_star_mag,
+        chart=point.chart,
+        notes=(f"node {point.node_id}", *((point.validation,) if point.validation else ())),
     )
-    return _DELIMITER.join(fields)
-
-
-def aavso_filter(name: str) -> str:
-    """Return the AAVSO's name of a filter.
-
-    Parameters
-    ----------
-    name : str
-        As the node calls it.
-
-    Returns
-    -------
-    str
-        "O" (other) where the name is none of theirs or could mean two: a small r is
-        Sloan's to one observer and Cousins' to another.
-    """
-    known = _FILTER_SPELLINGS.get(name, name if len(name) == 1 else name.upper())
-    return known if known in AAVSO_FILTERS else _OTHER_FILTER
-
-
-def _uncertainty(point: ExportPoint) -> str:
-    text = f"{point.uncertainty:.4f}"
-    return _NOTHING if point.is_limit or not float(text) else text
-
-
-def _comparison(point: ExportPoint) -> tuple[str, str]:
-    name = _field_text(point.comparison_name, _STAR_MAX)
-    if name == _NOTHING:
-        return "ENSEMBLE", _NOTHING
-    return name, _magnitude(point.comparison_mag)
-
-
-def _magnitude(magnitude: float | None) -> str:
-    return _fixed(magnitude, low=-100.0, high=1000.0)
-
-
-def _airmass(airmass: float | None) -> str:
-    return _fixed(airmass, low=0.0, high=100.0)
-
-
-def _fixed(value: float | None, low: float, high: float) -> str:
-    """Return a number to three decimals, nothing where it is none or would not fit."""
-    if value is None or not low < value < high:  # NaN, too
-        return _NOTHING
-    return f"{value:.3f}"
-
-
-def _notes(point: ExportPoint, band: str) -> str:
-    parts = [f"filter {point.filter}"] if band == _OTHER_FILTER else []
-    parts += [f"node {point.node_id}"]
-    parts += [point.validation] if point.validation else []
-    return _field_text("; ".join(parts), _NOTES_MAX)
-
-
-def _field_text(text: str | None, max_chars: int) -> str:
-    """Return a text that can be a field: ASCII, no delimiter, no formula, not too long."""
-    plain = _ascii(text or "").lstrip(f"#{_FORMULA_STARTS} ")
-    return plain[:max_chars].strip() or _NOTHING
-
-
-def _ascii(text: str) -> str:
-    """Return a text without delimiters and line ends, and with what ASCII has of its letters."""
-    decomposed = unicodedata.normalize("NFKD", _one_line(text.replace(_DELIMITER, " ")))
-    return " ".join(decomposed.encode("ascii", "ignore").decode("ascii").split())

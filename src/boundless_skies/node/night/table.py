@@ -7,12 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any
 
+from boundless_skies.reports.text import csv_text
 from boundless_skies.wire import Measurement
 
 COLUMNS = [field.name for field in fields(Measurement)]
 """The keys that every measurement has; what else it tells stands in columns behind them."""
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class CsvTable:
@@ -52,7 +51,4 @@ class CsvTable:
 def _cell(value: Any) -> Any:
     if isinstance(value, list | dict | tuple):
         return json.dumps(value, ensure_ascii=False)
-    # A header's texts come from anywhere: a spreadsheet must not take one for a formula.
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return f"'{value}"
-    return value
+    return csv_text(value) if isinstance(value, str) else value
