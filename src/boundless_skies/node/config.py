@@ -7,7 +7,7 @@ reference in ``docs/config.md`` (both in :mod:`boundless_skies.node.config_text`
 
 import difflib
 import math
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from boundless_skies.node.errors import NodeError
+from boundless_skies.node.fits.channel import Channel
 
 DEFAULT_PATH = Path("config.yaml")
 
@@ -60,6 +61,8 @@ class Key:
         What it does, for an owner who is no programmer.
     low, high : float or None
         Least and greatest number that is taken.
+    choices : tuple of str
+        The only texts that are taken; empty where any is.
     """
 
     path: str
@@ -68,6 +71,7 @@ class Key:
     meaning: str
     low: float | None = None
     high: float | None = None
+    choices: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
@@ -82,6 +86,10 @@ class Key:
 
 def _text(path: str, default: str, meaning: str) -> Key:
     return Key(path=path, kind=Kind.TEXT, default=default, meaning=meaning)
+
+
+def _choice(path: str, default: str, choices: Iterable[str], meaning: str) -> Key:
+    return Key(path=path, kind=Kind.TEXT, default=default, meaning=meaning, choices=tuple(choices))
 
 
 def _switch(path: str, default: bool, meaning: str) -> Key:
@@ -151,6 +159,13 @@ KEYS: tuple[Key, ...] = (
         "",
         "The filter, as the AAVSO abbreviates it: CV is no filter (a Seestar without its dual-band "
         "filter), others are B, V, R, I, TG. Left empty, it is what the frame says, else CV.",
+    ),
+    _choice(
+        "photometry.channel",
+        Channel.LUMINANCE.value,
+        (channel.value for channel in Channel),
+        "What is measured of a colour camera's frame: luminance (all colours together, CV), green "
+        "(TG, nearest to V), red (TR), or blue (TB). A mono frame is taken as it is.",
     ),
     _number(
         "photometry.scale_arcsec_px",
@@ -384,12 +399,21 @@ def _take(key: Key, value: Any, config: dict[str, Any]) -> Iterator[str]:
 def _problem(key: Key, value: Any) -> str:
     if not _fits(key.kind, value):
         return f"{key.path} must be {key.kind}, not {_told(key, value)}.{_hint(key.kind, value)}"
+    if key.choices and value not in key.choices:
+        return f"{key.path} must be one of {', '.join(key.choices)}, not {_told(key, value)}" + (
+            _meant(key, value)
+        )
     if key.kind not in {Kind.NUMBER, Kind.WHOLE}:
         return ""
     low, high = key.low or 0.0, key.high or 0.0
     if not (math.isfinite(value) and low <= value <= high):
         return f"{key.path} must lie between {low:g} and {high:g}; it is {value!r}."
     return ""
+
+
+def _meant(key: Key, value: str) -> str:
+    near = difflib.get_close_matches(value.lower(), key.choices, n=1)
+    return f"; did you mean {near[0]}?" if near else "."
 
 
 def _fits(kind: Kind, value: Any) -> bool:

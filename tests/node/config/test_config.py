@@ -251,3 +251,22 @@ def test_loading_gives_every_key_or_says_why_not(
     assert config.keys() == defaults().keys()
     timeout = config["cloud"]["timeout"]
     assert math.isfinite(timeout)
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"), [("gren", "did you mean green?"), ("Luminance", "did you mean luminance?")]
+)
+def test_a_misspelt_choice_is_told_the_nearest_one(tmp_path: Path, value: str, hint: str) -> None:
+    """Out of the few that there are."""
+    (problem,) = _problems(tmp_path, f"photometry:\n  channel: {value}\n")
+    assert problem == (
+        "config.yaml: photometry.channel must be one of luminance, green, red, blue, not "
+        f"'{value}'; {hint}"
+    )
+
+
+def test_a_choice_without_a_near_one_is_refused_all_the_same(tmp_path: Path) -> None:
+    """And the right ones are taken."""
+    (problem,) = _problems(tmp_path, "photometry:\n  channel: x\n")
+    assert problem.endswith("not 'x'.")
+    assert _load(tmp_path, "photometry:\n  channel: green\n")["photometry"]["channel"] == "green"

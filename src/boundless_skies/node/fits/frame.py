@@ -1,25 +1,29 @@
 """A frame: one exposure as pixels that can be measured, with the facts of its header."""
 
 import os
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 
 from boundless_skies.node.errors import UnreadableFrame
+from boundless_skies.node.fits.channel import Channel
 from boundless_skies.node.fits.completeness import require_complete
 from boundless_skies.node.fits.headers import HeaderFacts, read_facts, time_scale
+from boundless_skies.node.fits.picture import FloatImage, Picture, picture
 
-FloatImage = npt.NDArray[np.float32]
-
-_SMALLEST_SIDE_PX = 32
-_PLANES_OF_COLOUR = 3
-_CUBE_AXES = 3
+_IMAGE_AXES = 2
+# What describes the array of one header only, and is not taken over from the file's first one.
+_OWN_CARDS = re.compile(
+    r"^(SIMPLE|XTENSION|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|GROUPS|EXTEND|EXTNAME|EXTVER|EXTLEVEL|BSCALE"
+    r"|BZERO|BLANK|CHECKSUM|DATASUM|INHERIT|END|COMMENT|HISTORY||C(TYPE|RVAL|RPIX|DELT|UNIT|ROTA)\d+"
+    r"|(CD|PC|PV)\d+_\d+|WCSAXES|[AB]P?_.*)$"
+)
 # What the ephemeris of the Earth covers.
 _YEARS = range(1901, 2100)
 
@@ -33,14 +37,18 @@ class Frame:
     name : str
         The file's name without its folder.
     data : ndarray of float32, shape (height, width)
-        Intensity, in the file's units. A Bayer image is summed over its 2 × 2 cells,
-        so that each pixel has seen red, green twice, and blue; the planes of a colour
-        image are added.
+        Intensity, in the file's units. A Bayer image is summed over the pixels of the
+        channel in each of its 2 × 2 cells (luminance: red, green twice, and blue), a
+        colour image over the channel's planes.
     peak : ndarray of float32, shape (height, width)
-        The highest single value of the file in each pixel, to judge saturation by;
+        The highest single value of the channel in each pixel, to judge saturation by;
         infinite where the file holds no number.
     cell_px : int
         Side of a pixel of `data` in pixels of the file: 2 for a Bayer image, else 1.
+    place_px : tuple of float
+        Where within a pixel of `data` its light lies, in pixels of the file, 0-based.
+    channel : Channel or None
+        What was taken of a colour image; None for a mono image.
     saturation_adu : float
         Where a single value of the file saturates.
     facts : HeaderFacts
@@ -53,6 +61,8 @@ class Frame:
     data: FloatImage
     peak: FloatImage
     cell_px: int
+    place_px: tuple[float, float]
+    channel: Channel | None
     saturation_adu: float
     facts: HeaderFacts
     wcs: WCS | None
@@ -65,19 +75,21 @@ class Frame:
 
     def to_file_px(self, x: float, y: float) -> tuple[float, float]:
         """Turn 0-based coordinates of `data` into those of the file's image."""
-        half = (self.cell_px - 1) / 2
-        return x * self.cell_px + half, y * self.cell_px + half
+        return x * self.cell_px + self.place_px[0], y * self.cell_px + self.place_px[1]
 
 
-def read_frame(path: str | os.PathLike[str]) -> Frame:
+def read_frame(path: str | os.PathLike[str], channel: Channel | str = Channel.LUMINANCE) -> Frame:
     """Read a finished FITS file.
 
-    The image is the first in the file, also one in a compressed extension.
+    The image is the first in the file, also one in a compressed extension. What its
+    own header leaves out is taken from the file's first header.
 
     Parameters
     ----------
     path : path-like
         ``.fits``, ``.fit``, ``.fts``, also ``.gz`` or ``.fz``.
+    channel : Channel, optional
+        What to take of a colour image; a mono image is taken as it is.
 
     Returns
     -------
@@ -89,30 +101,50 @@ def read_frame(path: str | os.PathLike[str]) -> Frame:
     TruncatedFrame
         If the end of the file is missing.
     UnreadableFrame
-        If it holds no image, or not when and how long it was exposed.
+        If it holds no image, or several of which none is the one meant, or not when
+        and how long it was exposed.
     """
     require_complete(path)
     name = Path(path).name
-    image, header = _read_image(path, name)
+    pixels, header = _read_image(path, name)
     facts = read_facts(header)
     _require_times(header, facts, name)
-    data, peak, cell_px = _fold(image, bayer=bool(facts.bayer_pattern))
+    image = picture(pixels, header, facts.bayer_pattern, Channel(channel), name)
     return Frame(
         name=name,
-        data=data,
-        peak=peak,
-        cell_px=cell_px,
-        saturation_adu=facts.saturation_adu or _saturation_adu(peak),
+        data=image.data,
+        peak=image.peak,
+        cell_px=image.cell_px,
+        place_px=image.place_px,
+        channel=image.channel,
+        saturation_adu=facts.saturation_adu or image.full_scale_adu,
         facts=facts,
-        wcs=_header_wcs(header, cell_px),
+        wcs=_header_wcs(header, image),
     )
 
 
-def _read_image(path: str | os.PathLike[str], name: str) -> tuple[FloatImage, fits.Header]:
+def image_header(hdus: fits.HDUList) -> fits.Header | None:
+    """Return the header of a file's first image, completed from the file's first header.
+
+    Parameters
+    ----------
+    hdus : HDUList
+        An open file.
+
+    Returns
+    -------
+    Header or None
+        Without cards that cannot be parsed; None where there is no image.
+    """
+    hdu = _first_image(hdus)
+    return None if hdu is None else _completed(hdu.header, hdus[0].header)
+
+
+def _read_image(path: str | os.PathLike[str], name: str) -> tuple[Any, fits.Header]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _first_image(path, name)
+            return _read_open(path, name)
     except UnreadableFrame:
         raise
     except Exception as error:
@@ -123,13 +155,29 @@ def _read_image(path: str | os.PathLike[str], name: str) -> tuple[FloatImage, fi
         ) from error
 
 
-def _first_image(path: str | os.PathLike[str], name: str) -> tuple[FloatImage, fits.Header]:
+def _read_open(path: str | os.PathLike[str], name: str) -> tuple[Any, fits.Header]:
     # Opened here, for astropy leaves a damaged file open.
     with Path(path).open("rb") as file, fits.open(file, memmap=False) as hdus:
-        for hdu in hdus:
-            if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2:  # noqa: PLR2004 - width, height
-                return _plane(hdu.data, name), _readable(hdu.header)
-    raise UnreadableFrame(f"{name} holds no image.")
+        hdu = _first_image(hdus)
+        if hdu is None:
+            raise UnreadableFrame(f"{name} holds no image.")
+        return np.asarray(hdu.data), _completed(hdu.header, hdus[0].header)
+
+
+def _first_image(hdus: fits.HDUList) -> Any:
+    for hdu in hdus:
+        if hdu.is_image and hdu.header.get("NAXIS", 0) >= _IMAGE_AXES:
+            return hdu
+    return None
+
+
+def _completed(own: fits.Header, first: fits.Header) -> fits.Header:
+    """Return a header with what only the file's first one says (the INHERIT convention)."""
+    header = _readable(own)
+    for card in _readable(first).cards:
+        if card.keyword not in header and not _OWN_CARDS.match(card.keyword):
+            header.append((card.keyword, card.value, card.comment), end=True)
+    return header
 
 
 def _readable(header: fits.Header) -> fits.Header:
@@ -141,20 +189,6 @@ def _readable(header: fits.Header) -> fits.Header:
         except (fits.VerifyError, ValueError):
             continue
     return clean
-
-
-def _plane(pixels: Any, name: str) -> FloatImage:
-    image = np.asarray(pixels)
-    shape = image.shape
-    if image.ndim == _CUBE_AXES and shape[0] in {1, _PLANES_OF_COLOUR}:
-        image = image.sum(axis=0, dtype=np.float32)
-    if image.ndim != _CUBE_AXES - 1 or min(image.shape) < _SMALLEST_SIDE_PX:
-        raise UnreadableFrame(
-            f"{name} holds an array of {' × '.join(map(str, shape))} instead of one image of at "
-            f"least {_SMALLEST_SIDE_PX} × {_SMALLEST_SIDE_PX} pixels.",
-            shape=shape,
-        )
-    return np.ascontiguousarray(image, np.float32)
 
 
 def _require_times(header: fits.Header, facts: HeaderFacts, name: str) -> None:
@@ -182,39 +216,7 @@ def _require_times(header: fits.Header, facts: HeaderFacts, name: str) -> None:
         )
 
 
-def _fold(image: FloatImage, *, bayer: bool) -> tuple[FloatImage, FloatImage, int]:
-    peak, image = _without_gaps(image)
-    if not bayer:
-        return image, peak, 1
-    return _cells(image).sum(axis=(1, 3)), _cells(peak).max(axis=(1, 3)), 2
-
-
-def _without_gaps(image: FloatImage) -> tuple[FloatImage, FloatImage]:
-    """Return the values to judge saturation by, and an image whose every pixel is a number."""
-    gaps = ~np.isfinite(image)
-    if not gaps.any():
-        return image, image
-    level = np.median(image[~gaps]) if not gaps.all() else 0.0
-    return np.where(gaps, np.float32(np.inf), image), np.where(gaps, np.float32(level), image)
-
-
-def _cells(image: FloatImage) -> FloatImage:
-    height, width = image.shape[0] // 2, image.shape[1] // 2
-    return image[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
-
-
-def _saturation_adu(peak: FloatImage) -> float:
-    """Return the full scale of the converter: the next 2ⁿ - 1 from the highest value up.
-
-    A frame whose brightest star stays far below full scale gets a limit that is too
-    low, but none of its pixels reaches that either, save the brightest star's.
-    """
-    finite = peak[np.isfinite(peak)]
-    highest = float(finite.max()) if finite.size else 0.0
-    return float(2 ** max(8, int(np.ceil(np.log2(max(highest, 0.0) + 1.0)))) - 1)
-
-
-def _header_wcs(header: fits.Header, cell_px: int) -> WCS | None:
+def _header_wcs(header: fits.Header, image: Picture) -> WCS | None:
     if "RA--" not in str(header.get("CTYPE1", "")):
         return None
     try:
@@ -223,7 +225,15 @@ def _header_wcs(header: fits.Header, cell_px: int) -> WCS | None:
             wcs = WCS(header, naxis=2)
     except (ValueError, TypeError, KeyError, MemoryError):
         return None
+    return wcs if image.cell_px == 1 else _folded(wcs, image)
+
+
+def _folded(wcs: WCS, image: Picture) -> WCS | None:
     # Distortion terms count in the file's pixels and do not follow the folding.
-    if cell_px > 1:
-        return None if wcs.sip is not None else wcs.slice(np.s_[::cell_px, ::cell_px])
-    return wcs
+    if wcs.sip is not None:
+        return None
+    cell_px = image.cell_px
+    folded = wcs.slice(np.s_[::cell_px, ::cell_px])
+    middle_px = (cell_px - 1) / 2
+    folded.wcs.crpix -= (np.array(image.place_px) - middle_px) / cell_px
+    return folded

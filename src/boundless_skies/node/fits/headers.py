@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from boundless_skies.node.fits.channel import BAYER_LETTERS, pattern_in_file
 from boundless_skies.node.fits.coordinates import (
     angle_deg,
     declination_deg,
@@ -30,6 +31,8 @@ LONGITUDE_KEYS = ("SITELONG", "OBSGEO-L", "LONG-OBS", "LONGITUD", "OBSLONG", "GE
 ELEVATION_KEYS = ("SITEALT", "SITEELEV", "OBSGEO-H", "ALT-OBS", "ELEVATIO")
 ALTITUDE_KEYS = ("TELALT", "OBJCTALT", "CENTALT", "ALTITUDE")
 SATURATION_KEYS = ("SATURATE", "DATAMAX", "SATLEVEL")
+BAYER_KEYS = ("BAYERPAT", "COLORTYP")
+BAYER_OFFSET_KEYS = ("XBAYROFF", "YBAYROFF")
 
 _UTC_NAMES = {"", "UTC", "UT", "UT1", "GMT"}
 _ARCSEC_PER_RADIAN_UM_MM = 206.264806
@@ -69,7 +72,8 @@ class HeaderFacts:
     saturation_adu : float or None
         Where the pixels of the file saturate.
     bayer_pattern : str
-        Four letters, such as GRBG; empty for a mono camera.
+        The colours of the first two rows of the file, four letters such as GRBG; empty
+        for a mono camera.
     site : Site or None
         Where the telescope stands.
     """
@@ -205,8 +209,20 @@ def _seestar_gain(setting: float | None) -> float | None:
 
 
 def _bayer_pattern(header: Cards) -> str:
-    pattern = (_text(header, "BAYERPAT") or _text(header, "COLORTYP")).upper()
-    return pattern if sorted(pattern) == sorted("RGGB") else ""
+    """Return the pattern as the rows lie in the file.
+
+    The cards describe the picture with its top row first. Without ROWORDER the file's
+    first row is that top row, as every capture program writes it; BOTTOM-UP turns the
+    pattern around where the number of rows is even.
+    """
+    stated = next((text.upper() for key in BAYER_KEYS if (text := _text(header, key))), "")
+    if sorted(stated) != sorted(BAYER_LETTERS):
+        return ""
+    columns, rows = (round(_number(header, key) or 0.0) for key in BAYER_OFFSET_KEYS)
+    bottom_up = _text(header, "ROWORDER").upper() == "BOTTOM-UP"
+    if bottom_up and round(_number(header, "NAXIS2") or 0.0) % 2 == 0:
+        rows += 1
+    return pattern_in_file(stated, moved_columns=columns, moved_rows=rows)
 
 
 def _trusted_site(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from astropy.io import fits
 
+from boundless_skies.node.fits.frame import image_header
 from boundless_skies.node.fits.headers import read_facts
 from boundless_skies.node.frame_names import is_frame_name
 
-_IMAGE_AXES = 2
 _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
@@ -55,7 +55,5 @@ def _time_of(path: Path) -> dt.datetime:
 def _middle_of_exposure(path: Path) -> dt.datetime | None:
     # Opened here, for astropy leaves a damaged file open.
     with path.open("rb") as file, fits.open(file, memmap=False) as hdus:
-        for hdu in hdus:
-            if hdu.is_image and hdu.header.get("NAXIS", 0) >= _IMAGE_AXES:
-                return read_facts(hdu.header).mid_exposure_utc
-    return None
+        header = image_header(hdus)
+        return None if header is None else read_facts(header).mid_exposure_utc

@@ -11,6 +11,7 @@ from astropy.wcs import WCS
 
 from boundless_skies.node.catalogue import Catalogue
 from boundless_skies.node.errors import NoTarget, UnreadableFrame
+from boundless_skies.node.fits.channel import TRICOLOUR, Channel
 from boundless_skies.node.fits.frame import Frame, read_frame
 from boundless_skies.node.photometry.aperture import Aperture, Fluxes, best_radius_px
 from boundless_skies.node.photometry.comparison import (
@@ -165,7 +166,7 @@ class Photometer:
         FrameError
             If the frame cannot be read or solved, or names no target.
         """
-        frame = read_frame(path)
+        frame = read_frame(path, self.settings.channel)
         if self.settings.saturation_adu:
             frame = replace(frame, saturation_adu=self.settings.saturation_adu)
         with self._lock:
@@ -317,8 +318,7 @@ class Photometer:
         )
 
     def _filter(self, frame: Frame) -> str:
-        stated = frame.facts.filter_name.upper()
-        return self.settings.filter_name or (stated if stated in FILTERS else DEFAULT_FILTER)
+        return self.settings.filter_name or _band(frame)
 
     def _site(self, frame: Frame) -> Site | None:
         return self.settings.site or frame.facts.site
@@ -336,6 +336,16 @@ class Photometer:
             return 0.0
         site = self._site(frame)
         return scintillation_mag(diameter_mm, seconds, air or 1.0, site.elevation_m if site else 0)
+
+
+def _band(frame: Frame) -> str:
+    """Return the AAVSO's abbreviation of what a frame was taken in, as far as it tells."""
+    stated = frame.facts.filter_name.upper()
+    if frame.channel is None:
+        return stated if stated in FILTERS else DEFAULT_FILTER
+    # What the file says of all its colours together is not true of one of them, nor the reverse.
+    whole = frame.channel is Channel.LUMINANCE and stated in FILTERS - TRICOLOUR
+    return stated if whole else frame.channel.band
 
 
 def _middle(frame: Frame) -> dt.datetime:

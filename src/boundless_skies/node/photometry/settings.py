@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from boundless_skies.node.fits.channel import Channel
 from boundless_skies.sky.site import Site
 
 
@@ -47,6 +48,8 @@ class PhotometrySettings:
     filter_name : str
         ``photometry.filter_name``: AAVSO abbreviation of the band; without it the
         header's FILTER where that is such an abbreviation, else CV.
+    channel : Channel
+        ``photometry.channel``: what is measured of a colour image.
     target : Target or None
         ``photometry.target`` (``name``, ``ra_deg``, ``dec_deg``); without it the header's.
     target_name : str
@@ -69,6 +72,7 @@ class PhotometrySettings:
 
     node_id: str = "node_001"
     filter_name: str = ""
+    channel: Channel = Channel.LUMINANCE
     target: Target | None = None
     target_name: str = ""
     site: Site | None = None
@@ -87,6 +91,7 @@ class PhotometrySettings:
         return cls(
             node_id=str(photometry.get("node_id") or cls.node_id),
             filter_name=str(photometry.get("filter_name") or ""),
+            channel=Channel(photometry.get("channel") or cls.channel),
             target=_target(target),
             target_name=str(target.get("name") or ""),
             site=_site(observatory),
