@@ -30,6 +30,7 @@ from boundless_skies.cloud.handlers.context import (
 )
 from boundless_skies.cloud.handlers.described import build_openapi
 from boundless_skies.cloud.handlers.errors import answer_error, describe, status_of
+from boundless_skies.cloud.handlers.express import Express
 from boundless_skies.cloud.handlers.forms import provide_form, provide_open_form, provide_session
 from boundless_skies.cloud.handlers.options import make_options
 from boundless_skies.cloud.observing import Observed
@@ -120,7 +121,7 @@ def make_cloud(config: CloudConfig, clock: Clock = utc_now) -> Cloud:
     blobs = open_blob_store(config.images_address, config.data_dir, clock)
     thumbnails = ThumbnailMaker()
     services = _make_services(config, database, blobs, thumbnails, clock)
-    services.measurements.group.on_commit = services.metrics.meters.note_commit
+    services.measurements.group.on_group = services.metrics.meters.note_commit
     return Cloud(
         config, services, database, blobs, thumbnails, Upkeep(database, services, config.data_dir)
     )
@@ -215,7 +216,8 @@ def make_app(cloud: Cloud) -> Observed:
         logging_config=None,
     )
     meters = cloud.services.metrics.meters
-    return Observed(SecureHeaders(app), meters, cloud.config.trusted_proxies)
+    express = Express(app, cloud.services, node_calls.CONSTANT_CALLS)
+    return Observed(SecureHeaders(express), meters, cloud.config.trusted_proxies)
 
 
 def _answer_error(renderer: PageRenderer, request: CloudRequest, error: Exception) -> Response[Any]:

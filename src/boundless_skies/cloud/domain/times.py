@@ -30,7 +30,7 @@ def iso(instant: datetime | None) -> str | None:
     """Return an instant as ISO 8601 in UTC with Z, to the second."""
     if instant is None:
         return None
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def julian_date(instant: datetime) -> float:

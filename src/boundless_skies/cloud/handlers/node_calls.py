@@ -3,7 +3,6 @@
 import hashlib
 from typing import Any
 
-import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
@@ -141,16 +140,11 @@ async def show_plan(
     request: CloudRequest, services: NamedDependency[Services], node: NamedDependency[Caller]
 ) -> Response[bytes]:
     """Return the node's current plan; 304 where it is the one that ``If-None-Match`` names."""
-    known = header(request, b"if-none-match")
-    if known and (etag := _plan_tag(await services.plans.current_id(node))) in known:
+    plan_id, reply = await services.plans.current(node)
+    etag = _plan_tag(plan_id)
+    if etag in (header(request, b"if-none-match") or ""):
         return Response(b"", status_code=HTTP_NOT_MODIFIED, headers={"ETag": etag})
-    reply = await services.plans.current(node)
-    plan_id = reply["plan"]["plan_id"] if reply["plan"] else None
-    return Response(
-        msgspec.json.encode(reply),
-        media_type="application/json",
-        headers={"ETag": _plan_tag(plan_id)},
-    )
+    return Response(reply, media_type="application/json", headers={"ETag": etag})
 
 
 @post(
@@ -332,3 +326,12 @@ CALLS: list[HTTPRouteHandler] = [
     store_image,
 ]
 """A node's calls; each that takes a ``node`` asks for its key."""
+
+CONSTANT_CALLS: list[HTTPRouteHandler] = [
+    heartbeat,
+    show_plan,
+    list_interrupts,
+    submit_measurement,
+    submit_batch,
+]
+"""Those that make up nearly all that a fleet sends."""

@@ -23,6 +23,7 @@ from boundless_skies.cloud.domain.nodes import Caller
 from boundless_skies.cloud.domain.operators import Operator, Role
 from boundless_skies.cloud.domain.reading import required_text
 from boundless_skies.cloud.domain.times import Clock
+from boundless_skies.cloud.services.grouping import LOOK_UP_REST_S, Grouping
 from boundless_skies.cloud.storage import audit, changes, nodes
 from boundless_skies.cloud.storage.changes import Topic
 from boundless_skies.cloud.storage.database import Database, Job
@@ -31,6 +32,8 @@ from boundless_skies.cloud.storage.nodes import NodeKeys
 OVERLAP = timedelta(hours=24)
 """How long the key before stays valid once a node calls with its new one."""
 KNOWN_MAX = 200_000
+LOOK_UPS_MAX = 500
+WAITING_MAX = 20_000
 REASON_MAX_CHARS = 500
 REFUSED = "invalid node credentials"
 
@@ -58,6 +61,13 @@ class CredentialService:
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._forgotten = 0
+        self._look_ups: Grouping[str, NodeKeys | None] = Grouping(
+            self._find_keys,
+            what="look-ups of keys",
+            most=LOOK_UPS_MAX,
+            waiting_max=WAITING_MAX,
+            rest_s=LOOK_UP_REST_S,
+        )
 
     def recall(self, node_id: str | None, api_key: str | None) -> Caller | None:
         """Return the node of credentials that are known here; None where they must be looked up."""
@@ -78,7 +88,7 @@ class CredentialService:
         KeyRevoked
             If the operator has revoked them.
         """
-        if not node_id or not api_key:
+        if not node_id or not api_key or "\0" in node_id:  # which no database holds
             raise InvalidCredentials(REFUSED)
         return self.recall(node_id, api_key) or await self._look_up(node_id, key_hash(api_key))
 
@@ -189,7 +199,7 @@ class CredentialService:
 
     async def _look_up(self, node_id: str, presented: str) -> Caller:
         forgotten = self._forgotten
-        keys = await self._database.read(partial(nodes.find_keys, node_id=node_id))
+        keys = await self._look_ups.submit(node_id)
         if keys is None:
             raise InvalidCredentials(REFUSED)
         if presented == keys.pending_hash:
@@ -202,6 +212,10 @@ class CredentialService:
         if forgotten == self._forgotten:
             self._remember(node_id, known)
         return known.caller
+
+    async def _find_keys(self, node_ids: Sequence[str]) -> list[NodeKeys | None]:
+        found = await self._database.read(partial(nodes.list_keys, node_ids=node_ids))
+        return [found.get(node_id) for node_id in node_ids]
 
     def _judge(self, node_id: str, presented: str, keys: NodeKeys) -> _Known:
         current = presented == keys.key_hash

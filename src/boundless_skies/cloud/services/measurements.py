@@ -20,7 +20,7 @@ from boundless_skies.cloud.domain.nodes import Caller
 from boundless_skies.cloud.domain.places import read_place
 from boundless_skies.cloud.domain.reading import json_object, shown
 from boundless_skies.cloud.domain.times import Clock
-from boundless_skies.cloud.services.group_commit import GroupCommit
+from boundless_skies.cloud.services.grouping import Grouping
 from boundless_skies.cloud.services.target_names import TargetNames
 from boundless_skies.cloud.storage import measurements, targets
 from boundless_skies.cloud.storage.database import Database
@@ -49,8 +49,8 @@ class MeasurementService:
         self._database = database
         self._names = names
         self._clock = clock
-        self.group: GroupCommit[Entry, Outcome] = GroupCommit(
-            self._commit, most=GROUP_MAX, waiting_max=WAITING_MAX
+        self.group: Grouping[Entry, Outcome] = Grouping(
+            self._commit, what="measurements", most=GROUP_MAX, waiting_max=WAITING_MAX
         )
 
     async def submit(
@@ -100,7 +100,7 @@ class MeasurementService:
         ]
         outcomes = iter(await self._commit(entries)) if entries else iter(())
         if entries:
-            self.group.on_commit(len(entries))
+            self.group.on_group(len(entries))
         return {"results": [_result(reading, outcomes) for reading in read]}
 
     def _entry(

@@ -1,10 +1,12 @@
 """Publishing plans, handing them out, and hearing what became of them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 
 from boundless_skies.cloud.domain.errors import NameTaken, UnknownObject
@@ -14,9 +16,18 @@ from boundless_skies.cloud.domain.nodes import Caller, Node
 from boundless_skies.cloud.domain.operators import Operator, Role
 from boundless_skies.cloud.domain.plans import PublishedPlan, read_plan
 from boundless_skies.cloud.domain.reading import json_object, shown
-from boundless_skies.cloud.domain.times import Clock
+from boundless_skies.cloud.domain.times import Clock, iso
+from boundless_skies.cloud.services.grouping import LOOK_UP_REST_S, Grouping
 from boundless_skies.cloud.storage import audit, events, plans, targets
 from boundless_skies.cloud.storage.database import Database
+from boundless_skies.cloud.storage.plans import StoredPlan
+
+POLLS_MAX = 200
+"""Read together; a plan may have many items."""
+WAITING_MAX = 20_000
+NO_PLAN = msgspec.json.encode(
+    {"plan": None, "message": "No plan has been published for this node yet."}
+)
 
 
 class PlanService:
@@ -33,6 +44,13 @@ class PlanService:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._polls: Grouping[str, StoredPlan | None] = Grouping(
+            self._find_current,
+            what="polls",
+            most=POLLS_MAX,
+            waiting_max=WAITING_MAX,
+            rest_s=LOOK_UP_REST_S,
+        )
 
     async def publish(self, operator: Operator, node: Node, document: Any) -> PublishedPlan:
         """Make a plan a node's current one.
@@ -54,16 +72,22 @@ class PlanService:
         await self._database.write(partial(self._put, operator=operator, plan=plan))
         return plan
 
-    async def current_id(self, caller: Caller) -> str | None:
-        """Return the ``plan_id`` of a node's current plan; a plan never changes under its id."""
-        return await self._database.read(partial(plans.find_current_id, node_id=caller.node_id))
+    async def current(self, caller: Caller) -> tuple[str | None, bytes]:
+        """Return a node's current plan: its id, and the JSON of the wire.
 
-    async def current(self, caller: Caller) -> dict[str, Any]:
-        """Return a node's current plan as the wire has it."""
-        plan = await self._database.read(partial(plans.find_current, node_id=caller.node_id))
+        A plan never changes under its id.
+        """
+        plan = await self._polls.submit(caller.node_id)
         if plan is None:
-            return {"plan": None, "message": "No plan has been published for this node yet."}
-        return {"plan": plan.to_wire()}
+            return None, NO_PLAN
+        wire = {
+            "plan_id": plan.plan_id,
+            "node_id": caller.node_id,
+            "night": plan.night,
+            "generated_at": iso(plan.generated_at),
+            "items": msgspec.Raw(plan.items_json.encode()),
+        }
+        return plan.plan_id, msgspec.json.encode({"plan": wire})
 
     async def record_events(self, caller: Caller, plan_id: str, body: Any) -> dict[str, Any]:
         """Keep what became of a plan and its items.
@@ -80,6 +104,10 @@ class PlanService:
             partial(self._add_events, node_id=caller.node_id, plan_id=plan_id, new=new)
         )
         return {"ok": True}
+
+    async def _find_current(self, node_ids: Sequence[str]) -> list[StoredPlan | None]:
+        found = await self._database.read(partial(plans.find_stored, node_ids=node_ids))
+        return [found.get(node_id) for node_id in node_ids]
 
     def _put(self, connection: Connection, *, operator: Operator, plan: PublishedPlan) -> None:
         now = self._clock()

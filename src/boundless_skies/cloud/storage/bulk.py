@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import ColumnElement, Connection, Table, insert
 from sqlalchemy.engine import Dialect
 
 Processor = Callable[[Any], Any]
@@ -53,6 +53,17 @@ def sought_values(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> tu
     if connection.dialect.name == "postgresql":
         return tuple(list(column) for column in zip(*rows, strict=True))
     return tuple(value for row in rows for value in row)
+
+
+def reader(connection: Connection, column: ColumnElement[Any]) -> Processor:
+    """Return what makes a column's value of what the driver reads."""
+    dialect = connection.dialect
+    process = column.type.dialect_impl(dialect).result_processor(dialect, None)
+    return process or _as_it_is
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _process(

@@ -9,17 +9,9 @@ from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, sele
 
 from boundless_skies.cloud.domain.nodes import Beat, Node, Profile
 from boundless_skies.cloud.schema.tables import nodes
+from boundless_skies.cloud.storage import bulk
 
 _c = nodes.c
-# Made once: it is asked for each call whose key is not known yet.
-_KEYS = select(
-    _c.key_hash,
-    _c.pending_key_hash,
-    _c.previous_key_hash,
-    _c.previous_key_until,
-    _c.rotation_asked_at,
-    _c.revoked_at,
-).where(_c.node_id == bindparam("of_node"))
 _BEAT = (
     update(nodes)
     .where(_c.node_id == bindparam("of_node"))
@@ -89,17 +81,26 @@ def find(connection: Connection, node_id: str) -> Node | None:
 
 def find_keys(connection: Connection, node_id: str) -> NodeKeys | None:
     """Return what a node's key is checked against."""
-    row = connection.execute(_KEYS, {"of_node": node_id}).first()
-    if row is None:
-        return None
-    return NodeKeys(
-        row.key_hash,
-        row.pending_key_hash,
-        row.previous_key_hash,
-        row.previous_key_until,
-        row.rotation_asked_at is not None,
-        row.revoked_at,
+    return list_keys(connection, [node_id]).get(node_id)
+
+
+def list_keys(connection: Connection, node_ids: Sequence[str]) -> dict[str, NodeKeys]:
+    """Return what the keys of some nodes are checked against, by ``node_id``."""
+    wanted = [(node_id,) for node_id in dict.fromkeys(node_ids)]
+    query = (
+        "SELECT n.node_id, n.key_hash, n.pending_key_hash, n.previous_key_hash, "  # noqa: S608 - placeholders
+        "n.previous_key_until, n.rotation_asked_at, n.revoked_at "
+        f"FROM {bulk.sought(connection, {'node_id': 'text'}, len(wanted))} CROSS JOIN nodes AS n "
+        "WHERE n.node_id = sought.node_id"
     )
+    rows = connection.exec_driver_sql(query, bulk.sought_values(connection, wanted))
+    to_instant = bulk.reader(connection, _c.revoked_at)
+    return {
+        node_id: NodeKeys(
+            key, pending, previous, to_instant(until), asked is not None, to_instant(revoked)
+        )
+        for node_id, key, pending, previous, until, asked, revoked in rows
+    }
 
 
 def list_some(

@@ -1,6 +1,7 @@
 """Queries about plans."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -8,12 +9,21 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from boundless_skies.cloud.domain.plans import PublishedPlan
 from boundless_skies.cloud.schema.tables import plans
+from boundless_skies.cloud.storage import bulk
 
 _OF_NODE = plans.c.node_id == bindparam("of_node")
 _NEWEST_FIRST = (plans.c.published_at.desc(), plans.c.plan_id)
-# Made once: every node asks this at every poll.
 _CURRENT = select(plans).where(_OF_NODE).order_by(*_NEWEST_FIRST).limit(1)
-_CURRENT_ID = select(plans.c.plan_id).where(_OF_NODE).order_by(*_NEWEST_FIRST).limit(1)
+
+
+@dataclass(frozen=True)
+class StoredPlan:
+    """A plan whose items are the JSON text that is kept."""
+
+    plan_id: str
+    night: str
+    generated_at: datetime
+    items_json: str
 
 
 def add(connection: Connection, plan: PublishedPlan, now: datetime) -> None:
@@ -47,10 +57,21 @@ def find_current(connection: Connection, node_id: str) -> PublishedPlan | None:
     return None if row is None else _to_plan(row)
 
 
-def find_current_id(connection: Connection, node_id: str) -> str | None:
-    """Return the id of the plan that was published last for a node."""
-    found: str | None = connection.scalar(_CURRENT_ID, {"of_node": node_id})
-    return found
+def find_stored(connection: Connection, node_ids: Sequence[str]) -> dict[str, StoredPlan]:
+    """Return the current plans of some nodes, by ``node_id``, as they are kept."""
+    wanted = [(node_id,) for node_id in dict.fromkeys(node_ids)]
+    query = (
+        "SELECT sought.node_id, p.plan_id, p.night, p.generated_at, p.items "  # noqa: S608 - placeholders
+        f"FROM {bulk.sought(connection, {'node_id': 'text'}, len(wanted))} CROSS JOIN plans AS p "
+        "WHERE p.plan_id = (SELECT q.plan_id FROM plans AS q WHERE q.node_id = sought.node_id "
+        "ORDER BY q.published_at DESC, q.plan_id LIMIT 1)"
+    )
+    rows = connection.exec_driver_sql(query, bulk.sought_values(connection, wanted))
+    to_instant = bulk.reader(connection, plans.c.generated_at)
+    return {
+        node_id: StoredPlan(plan_id, night, to_instant(generated_at), items)
+        for node_id, plan_id, night, generated_at, items in rows
+    }
 
 
 def list_current(connection: Connection, node_ids: Sequence[str]) -> dict[str, PublishedPlan]:

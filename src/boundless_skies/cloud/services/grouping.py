@@ -1,0 +1,96 @@
+"""Sharing one task of the database: whoever comes while it is under way shares the next one."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from boundless_skies.cloud.domain.errors import Unavailable
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+RETRY_AFTER_S = 5
+LOOK_UP_REST_S = 0.005
+"""Between groups of look-ups: an answer that comes so much later costs a fraction."""
+
+
+class Grouping(Generic[T, R]):
+    """Hands items to a task in groups; each is answered once the task of its group is done.
+
+    An item waits for nobody: where no task is under way it goes at once, alone.
+    Under load the groups grow by themselves to what comes during one task.
+
+    Parameters
+    ----------
+    work : callable
+        Commits, or looks up, a group and returns one result for each item, in order.
+    what : str
+        What the items are, for the sentence that turns one away.
+    most : int
+        The largest group.
+    waiting_max : int
+        How many items may wait; above that, new ones are turned away.
+    rest_s : float
+        How long it rests between groups (s), so that they grow; nobody waits for the first.
+    on_group : callable
+        Told the size of each group.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        *,
+        what: str,
+        most: int,
+        waiting_max: int,
+        rest_s: float = 0.0,
+        on_group: Callable[[int], None] = lambda _size: None,
+    ) -> None:
+        self._work_on = work
+        self._what = what
+        self._most = most
+        self._waiting_max = waiting_max
+        self._rest_s = rest_s
+        self.on_group = on_group
+        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._worker: asyncio.Task[None] | None = None
+
+    async def submit(self, item: T) -> R:
+        """Return the result of an item, once its group is done.
+
+        Raises
+        ------
+        Unavailable
+            If too many are waiting, or the task fails.
+        """
+        if len(self._waiting) >= self._waiting_max:
+            raise Unavailable(
+                f"{self._waiting_max} {self._what} are waiting already; try again later.",
+                RETRY_AFTER_S,
+            )
+        done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, done))
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        return await done
+
+    async def _work(self) -> None:
+        while self._waiting:
+            size = min(len(self._waiting), self._most)
+            await self._work_on_group([self._waiting.popleft() for _ in range(size)])
+            if self._rest_s:
+                await asyncio.sleep(self._rest_s)
+
+    async def _work_on_group(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
+        try:
+            results = await self._work_on([item for item, _ in group])
+        except Exception as error:  # noqa: BLE001 - belongs to whoever waits for the group
+            for _, done in group:
+                if not done.done():
+                    done.set_exception(error)
+            return
+        self.on_group(len(group))
+        for (_, done), result in zip(group, results, strict=True):
+            if not done.done():  # the caller may have hung up; its item is done all the same
+                done.set_result(result)
