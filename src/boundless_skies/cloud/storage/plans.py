@@ -61,7 +61,7 @@ def find_stored(connection: Connection, node_ids: Sequence[str]) -> dict[str, St
     """Return the current plans of some nodes, by ``node_id``, as they are kept."""
     wanted = [(node_id,) for node_id in dict.fromkeys(node_ids)]
     query = (
-        "SELECT sought.node_id, p.plan_id, p.night, p.generated_at, p.items "  # noqa: S608 - placeholders
+        "SELECT sought.node_id, p.plan_id, p.night, p.generated_at, CAST(p.items AS TEXT) "  # noqa: S608 - placeholders
         f"FROM {bulk.sought(connection, {'node_id': 'text'}, len(wanted))} CROSS JOIN plans AS p "
         "WHERE p.plan_id = (SELECT q.plan_id FROM plans AS q WHERE q.node_id = sought.node_id "
         "ORDER BY q.published_at DESC, q.plan_id LIMIT 1)"
