@@ -19,6 +19,13 @@ _SHARPNESS_STARS = 100
 _LINEAR_FRACTION = 0.8
 _DEFAULT_FWHM_PX = 3.0
 _SMALLEST_FWHM_PX = 1.0
+_ENOUGH_STARS = 5
+# Smaller stars have too few pixels for a shape.
+_LEAST_FWHM_FOR_SHAPE_PX = 4.0
+# The middle and the rim of a star, in units of the radius of half its light.
+_MIDDLE, _RIM = 0.35, (0.85, 1.15)
+_BRIGHT_SOURCES = 40
+_PIECES = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +44,10 @@ class Detection:
         Full width at half maximum of the stars, median, in pixels of the frame's data.
     elongation : float
         Longer over shorter axis of the stars, median; 1 for round ones.
+    concentration : float or None
+        How much brighter the middle of the stars is than the radius of half their light,
+        median: 2 for a Gaussian, 1 for a disc, below 1 for a ring; None where the stars
+        are too small or too faint to tell.
     """
 
     image: npt.NDArray[np.float32]
@@ -44,6 +55,7 @@ class Detection:
     noise_adu: float
     fwhm_px: float
     elongation: float
+    concentration: float | None = None
 
 
 def detect(frame: Frame) -> Detection:
@@ -63,31 +75,63 @@ def detect(frame: Frame) -> Detection:
     image = frame.data - background.back()
     noise_adu = float(background.globalrms)
     sources = _extract(image, noise_adu)
-    sources = sources[np.argsort(-sources["flux"], kind="stable")]
+    sharpness = _sharpness(sources, frame, image, noise_adu)
+    if _in_pieces(sources):
+        whole = _extract(image, noise_adu, deblend_cont=1.0)
+        seen_whole = _sharpness(whole, frame, image, noise_adu)
+        if seen_whole.is_hollow:
+            sources, sharpness = whole, seen_whole
     height, width = frame.shape
-    fwhm_px, elongation = _sharpness(sources, frame, image, noise_adu)
     return Detection(
         image=image,
         field=StarField(sources["x"], sources["y"], sources["flux"], width, height),
         noise_adu=noise_adu,
-        fwhm_px=fwhm_px,
-        elongation=elongation,
+        fwhm_px=sharpness.fwhm_px,
+        elongation=sharpness.elongation,
+        concentration=sharpness.concentration,
     )
 
 
-def _extract(image: npt.NDArray[np.float32], noise_adu: float) -> npt.NDArray[np.void]:
+def _in_pieces(sources: npt.NDArray[np.void]) -> bool:
+    """Say whether many bright detections touch: a ring of light falls apart into pieces."""
+    bright = sources[:_BRIGHT_SOURCES]
+    return bool(((bright["flag"] & sep.OBJ_MERGED) > 0).mean() > _PIECES) if len(bright) else False
+
+
+def _extract(
+    image: npt.NDArray[np.float32], noise_adu: float, deblend_cont: float = 0.005
+) -> npt.NDArray[np.void]:
+    """Return what stands out of the sky, brightest first."""
     nothing: npt.NDArray[np.void] = sep.extract(np.zeros((8, 8), np.float32), 1.0)
     if noise_adu <= 0:
         return nothing
     for step in _THRESHOLD_STEPS:
         try:
             found: npt.NDArray[np.void] = sep.extract(
-                image, _THRESHOLD_SIGMA * step, err=noise_adu, minarea=_LEAST_AREA_PX
+                image,
+                _THRESHOLD_SIGMA * step,
+                err=noise_adu,
+                minarea=_LEAST_AREA_PX,
+                deblend_cont=deblend_cont,
             )
         except Exception:  # noqa: BLE001, S112 - sep raises bare Exception when it runs over
             continue
-        return found
+        return found[np.argsort(-found["flux"], kind="stable")]
     return nothing
+
+
+@dataclass(frozen=True)
+class _Sharpness:
+    """Width, elongation and concentration of the stars; see Detection."""
+
+    fwhm_px: float = _DEFAULT_FWHM_PX
+    elongation: float = 1.0
+    concentration: float | None = None
+
+    @property
+    def is_hollow(self) -> bool:
+        """Whether the stars are rings."""
+        return self.concentration is not None and self.concentration < 1.0
 
 
 def _sharpness(
@@ -95,17 +139,44 @@ def _sharpness(
     frame: Frame,
     image: npt.NDArray[np.float32],
     noise_adu: float,
-) -> tuple[float, float]:
-    linear = _LINEAR_FRACTION * frame.saturation_adu
-    rows, columns = np.rint(sources["y"]).astype(int), np.rint(sources["x"]).astype(int)
-    clean = sources[
-        (sources["peak"] > _SHARPNESS_SNR * noise_adu)
-        & (frame.peak[rows, columns] < linear)
-        & (sources["b"] > 0)
-    ][:_SHARPNESS_STARS]
+) -> _Sharpness:
+    clean = _clean(sources, frame, noise_adu)
     if not len(clean):
-        return _DEFAULT_FWHM_PX, 1.0
+        return _Sharpness()
     # Half of a Gaussian's light falls within half of its full width at half maximum.
     half_light_px, _ = sep.flux_radius(image, clean["x"], clean["y"], 6.0 * clean["a"], 0.5)
     fwhm_px = max(2.0 * float(np.median(half_light_px)), _SMALLEST_FWHM_PX)
-    return fwhm_px, float(np.median(clean["a"] / clean["b"]))
+    return _Sharpness(
+        fwhm_px,
+        float(np.median(clean["a"] / clean["b"])),
+        _concentration(image, clean, fwhm_px),
+    )
+
+
+def _clean(sources: npt.NDArray[np.void], frame: Frame, noise_adu: float) -> npt.NDArray[np.void]:
+    """Return bright stars that are not saturated."""
+    linear = _LINEAR_FRACTION * frame.saturation_adu
+    rows, columns = np.rint(sources["y"]).astype(int), np.rint(sources["x"]).astype(int)
+    usable = (frame.peak[rows, columns] < linear) & (sources["b"] > 0)
+    high = usable & (sources["peak"] > _SHARPNESS_SNR * noise_adu)
+    if high.sum() < _ENOUGH_STARS:
+        # Where the light is spread over many pixels none of them stands out.
+        noise = noise_adu * np.sqrt(sources["npix"])
+        high |= usable & (sources["flux"] > _SHARPNESS_SNR * noise)
+    clean: npt.NDArray[np.void] = sources[high][:_SHARPNESS_STARS]
+    return clean
+
+
+def _concentration(
+    image: npt.NDArray[np.float32], clean: npt.NDArray[np.void], fwhm_px: float
+) -> float | None:
+    if fwhm_px < _LEAST_FWHM_FOR_SHAPE_PX:
+        return None
+    half_px = fwhm_px / 2.0
+    middle, _, _ = sep.sum_circle(image, clean["x"], clean["y"], _MIDDLE * half_px)
+    inner_px, outer_px = (edge * half_px for edge in _RIM)
+    rim, _, _ = sep.sum_circann(image, clean["x"], clean["y"], inner_px, outer_px)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (middle / (_MIDDLE * half_px) ** 2) / (rim / (outer_px**2 - inner_px**2))
+    ratio = ratio[np.isfinite(ratio)]
+    return float(np.median(ratio)) if len(ratio) >= _ENOUGH_STARS else None

@@ -5,7 +5,7 @@ import math
 import os
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from astropy.wcs import WCS
 
@@ -14,6 +14,8 @@ from boundless_skies.node.errors import NoTarget, UnreadableFrame
 from boundless_skies.node.fits.channel import TRICOLOUR, Channel
 from boundless_skies.node.fits.frame import Frame, read_frame
 from boundless_skies.node.photometry.aperture import Aperture, Fluxes, best_radius_px
+from boundless_skies.node.photometry.blending import blended_fraction
+from boundless_skies.node.photometry.clouds import agreeing_fraction
 from boundless_skies.node.photometry.comparison import (
     CatalogueSource,
     ComparisonSource,
@@ -28,7 +30,8 @@ from boundless_skies.node.photometry.detection import Detection, detect
 from boundless_skies.node.photometry.ensemble import Ensemble, ZeroPoint
 from boundless_skies.node.photometry.exposure import Exposure
 from boundless_skies.node.photometry.noise import scintillation_mag
-from boundless_skies.node.photometry.quality import Circumstances, judge
+from boundless_skies.node.photometry.quality import Circumstances, Verdict, judge
+from boundless_skies.node.photometry.series_record import SeriesRecord
 from boundless_skies.node.photometry.settings import PhotometrySettings, Target
 from boundless_skies.node.solving.field import Solution, Solver
 from boundless_skies.node.solving.pointing import solve_field
@@ -67,6 +70,8 @@ class FrameMeasurement:
         The plate solution, for the image with Bayer cells folded into one pixel each.
     reasons : tuple of str
         Why the quality is below "good"; empty when it is good.
+    verdict : Verdict
+        The same with what was found; `verdict.to_dict()` is what provenance may carry.
     """
 
     measurement: Measurement
@@ -76,6 +81,12 @@ class FrameMeasurement:
     aperture_px: float
     wcs: WCS
     reasons: tuple[str, ...]
+    verdict: Verdict
+
+    @property
+    def flags(self) -> int:
+        """The reasons as a mask; see `boundless_skies.node.photometry.quality`."""
+        return self.verdict.bits
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,7 @@ class _Series:
     ensemble: Ensemble
     comparisons: tuple[ComparisonStar, ...]
     crowded: bool
+    record: SeriesRecord = field(default_factory=SeriesRecord)
 
 
 class Photometer:
@@ -288,7 +300,7 @@ class Photometer:
         self, exposure: Exposure, series: _Series, fluxes: Fluxes, zero_point: ZeroPoint
     ) -> FrameMeasurement:
         frame, air = exposure.frame, self._airmass(exposure)
-        flag, reasons = judge(_circumstances(exposure, series, fluxes, zero_point, air))
+        verdict = judge(_circumstances(exposure, series, fluxes, zero_point, air))
         own_mag = math.hypot(float(fluxes.error_mag[0]), self._scintillation_mag(frame, air))
         measurement = Measurement(
             target_name=exposure.target.name,
@@ -300,7 +312,7 @@ class Photometer:
             fwhm=exposure.detection.fwhm_px * frame.cell_px,
             snr=float(fluxes.snr[0]),
             comparison_stars=zero_point.stars,
-            quality_flag=flag,
+            quality_flag=verdict.flag,
             node_id=self.settings.node_id,
             zero_point=zero_point.value,
             zp_scatter=zero_point.scatter,
@@ -314,7 +326,8 @@ class Photometer:
             y_px=y_px,
             aperture_px=series.ensemble.aperture.radius_px * frame.cell_px,
             wcs=exposure.solution.wcs,
-            reasons=reasons,
+            reasons=verdict.names,
+            verdict=verdict,
         )
 
     def _filter(self, frame: Frame) -> str:
@@ -361,14 +374,25 @@ def _circumstances(
     zero_point: ZeroPoint,
     air: float | None,
 ) -> Circumstances:
-    whole_ring = exposure.inside(fluxes.x, fluxes.y, series.ensemble.aperture.outer_px)
+    ensemble, detection = series.ensemble, exposure.detection
+    whole_ring = exposure.inside(fluxes.x, fluxes.y, ensemble.aperture.outer_px)
+    beside = series.record.compare(exposure, zero_point, ensemble.aperture.radius_px, air)
     return Circumstances(
         peak_fraction=float(fluxes.peak[0]) / exposure.frame.saturation_adu,
         snr=float(fluxes.snr[0]),
         comparison_stars=zero_point.stars,
         zp_scatter=zero_point.scatter,
-        elongation=exposure.detection.elongation,
+        elongation=detection.elongation,
         airmass=air,
         crowded=series.crowded,
         cut_ring=not whole_ring.all(),
+        dimming_mag=beside.dimming_mag,
+        agreeing_fraction=agreeing_fraction(
+            exposure, ensemble.stars, ensemble.aperture, zero_point
+        ),
+        widening=beside.widening,
+        fwhm_arcsec=detection.fwhm_px * exposure.scale_arcsec_px,
+        fwhm_px=detection.fwhm_px,
+        concentration=detection.concentration,
+        blended_fraction=blended_fraction(exposure, fluxes, ensemble.aperture.radius_px),
     )

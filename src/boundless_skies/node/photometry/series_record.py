@@ -1,0 +1,88 @@
+"""What the frames of a series were like: what is clear, what is sharp for this telescope."""
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from boundless_skies.node.photometry.ensemble import ZeroPoint
+from boundless_skies.node.photometry.exposure import Exposure
+
+FRAMES_KEPT = 300
+# Of V, between sea level and 1.5 km: D. W. E. Green, International Comet Quarterly 14, 55 (1992).
+EXTINCTION_MAG = 0.2
+_BEST_FRAMES = 3
+_FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A frame beside the best of its series.
+
+    Attributes
+    ----------
+    dimming_mag : float
+        How much less light comes through than in the clear frames; 0 for the first one.
+    widening : float
+        How much wider the stars are than in the sharp frames; 1 for the first one.
+    """
+
+    dimming_mag: float
+    widening: float
+
+
+@dataclass
+class SeriesRecord:
+    """Remembers clearness and sharpness of the last 300 frames of a series."""
+
+    _clearness_mag: deque[float] = field(default_factory=lambda: deque(maxlen=FRAMES_KEPT))
+    _fwhm_px: deque[float] = field(default_factory=lambda: deque(maxlen=FRAMES_KEPT))
+
+    def compare(
+        self, exposure: Exposure, zero_point: ZeroPoint, radius_px: float, air: float | None
+    ) -> Comparison:
+        """Take a frame in, and compare it.
+
+        Clear and sharp is what the third best frame is like (of fewer than three, the
+        best), so that one odd frame does not make all others look bad. Light that the
+        air takes at its height above the horizon, and light that falls beside the
+        aperture because the stars are wide, counts as no clouds.
+
+        Parameters
+        ----------
+        exposure : Exposure
+            The frame.
+        zero_point : ZeroPoint
+            Its zero point.
+        radius_px : float
+            Of the aperture, in pixels of the frame's data.
+        air : float or None
+            Airmass; without it the extinction counts as clouds.
+
+        Returns
+        -------
+        Comparison
+            With the frames so far, itself included.
+        """
+        fwhm_px = exposure.detection.fwhm_px
+        clearness_mag = zero_point.value + _beside_mag(fwhm_px, radius_px)
+        clearness_mag += EXTINCTION_MAG * ((air or 1.0) - 1.0)
+        self._clearness_mag.append(clearness_mag)
+        self._fwhm_px.append(fwhm_px)
+        clear_mag = sorted(self._clearness_mag, reverse=True)
+        return Comparison(
+            dimming_mag=max(_third(clear_mag) - clearness_mag, 0.0),
+            widening=fwhm_px / _third(sorted(self._fwhm_px)),
+        )
+
+
+def _third(best_first: list[float]) -> float:
+    return best_first[_BEST_FRAMES - 1 if len(best_first) >= _BEST_FRAMES else 0]
+
+
+def _beside_mag(fwhm_px: float, radius_px: float) -> float:
+    """Return what a Gaussian star loses outside of a circle, magnitudes."""
+    sigma_px = fwhm_px / _FWHM_PER_SIGMA
+    within = -math.expm1(-(radius_px**2) / (2.0 * sigma_px**2))
+    return -2.5 * float(np.log10(within))
