@@ -7,7 +7,7 @@ _PART = r"(\d+(?:\.\d*)?)"
 _SEXAGESIMAL = re.compile(
     rf"^\s*([+-]?)\s*{_PART}\s*[:hHdD°\s]\s*{_PART}\s*(?:[:mM'′\s]\s*{_PART}?\s*[sS\"″]?)?\s*$"
 )
-_HOURS = re.compile(r"\b(hours?|hrs?)\b", re.IGNORECASE)
+_HOURS = re.compile(r"\b(hours?|hrs?)\b|[\[(]h[\])]", re.IGNORECASE)
 _SIXTY = 60.0
 _DEG_PER_HOUR = 15.0
 
@@ -19,7 +19,8 @@ def right_ascension_deg(value: object, comment: str = "") -> float | None:
     ----------
     value : object
         A number, or text that holds one: degrees, or hours where the comment says
-        so. Text in three parts (``02:04:10.3``, ``02 04 10``, ``2h04m10s``): hours.
+        so ("hours", "[h]"). Text in parts (``02:04:10.3``, ``02 04 10``, ``2h04m10s``):
+        hours.
     comment : str, optional
         The header card's comment.
 

@@ -20,7 +20,9 @@ from boundless_skies.node.fits.dates import from_mjd, parse_utc
 from boundless_skies.sky import Site, altitude_azimuth_deg
 
 MID_KEYS = ("DATE-AVG", "DATE-MID")
-START_KEYS = ("DATE-OBS", "UT-OBS", "DATE-BEG")
+# UT-OBS says by its name what it is; DATE-OBS beside it may be local time without an offset.
+START_KEYS = ("UT-OBS", "DATE-OBS", "DATE-BEG")
+MJD_KEYS = ("MJD-OBS",)
 END_KEYS = ("DATE-END",)
 TIME_OF_DAY_KEYS = ("TIME-OBS", "UT", "UTC", "UTSTART", "UT-OBS")
 EXPOSURE_KEYS = ("EXPTIME", "EXPOSURE")
@@ -131,9 +133,10 @@ def time_scale(header: Cards) -> str:
 
 def _start(header: Cards) -> dt.datetime | None:
     stamp = _first_stamp(header, START_KEYS)
-    if stamp is None and (mjd := _number(header, "MJD-OBS")) is not None:
-        return from_mjd(mjd)
-    return stamp
+    if stamp is not None:
+        return stamp
+    days = (_number(header, key) for key in MJD_KEYS)
+    return next((from_mjd(mjd) for mjd in days if mjd is not None), None)
 
 
 def _first_stamp(header: Cards, keys: tuple[str, ...]) -> dt.datetime | None:
