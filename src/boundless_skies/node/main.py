@@ -56,12 +56,12 @@ def _told_plainly() -> Iterator[None]:
 
 @click.group()
 def node() -> None:
-    r"""Run a telescope's node, or measure frames.
+    """Run a telescope's node, or measure frames.
 
     \b
     Start with:   boundless node init
     then:         boundless node run
-    """
+    """  # noqa: D301 - click wants the backspace itself
 
 
 @node.command()
@@ -167,14 +167,14 @@ def _stop_at_signals() -> threading.Event:
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print the whole status as JSON.")
 def status(config_path: Path, as_json: bool) -> None:
-    r"""Show how the running node does.
+    """Show how the running node does.
 
     \b
     Exit code 0   it runs, and the cloud answers (or is switched off)
               1   it runs, but something is wrong
               2   the config must be set right first
               3   it does not run
-    """
+    """  # noqa: D301 - click wants the backspace itself
     with _told_plainly():
         config = load_config(config_path)
     folder = Path(config["cloud"]["data_dir"]).expanduser().absolute()
@@ -226,6 +226,21 @@ def _exit_code(told: dict[str, Any] | None, *, runs: bool, age_s: float | None) 
     return EXIT_TROUBLE if bad else 0
 
 
+def _file_option(
+    name: str, told: str, default: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return an option that names a file to be written; with a default it needs no name."""
+    optional: dict[str, Any] = {"is_flag": False, "flag_value": default} if default else {}
+    return click.option(
+        name,
+        f"{name.removeprefix('--')}_path",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="[FILE]" if default else "FILE",
+        help=f"{told} Without a name: {default}." if default else told,
+        **optional,
+    )
+
+
 @node.command()
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="FILES…"
@@ -240,8 +255,13 @@ def _exit_code(told: dict[str, Any] | None, *, runs: bool, age_s: float | None) 
     default=None,
     help=f"The node's config file; {DEFAULT_PATH} where there is one.",
 )
-@click.option("--csv", "csv_path", type=click.Path(dir_okay=False, path_type=Path), help="Table.")
-@click.option("--json", "as_json", is_flag=True, help="Print the measurements as JSON.")
+@_file_option("--csv", "A table, a row for each measurement.")
+@_file_option("--plot", "The light curve as a picture (PNG).", default="light_curve.png")
+@_file_option("--chart", "A finding chart (PNG).", default="finding_chart.png")
+@_file_option("--sound", "The light curve to listen to (WAV).", default="light_curve.wav")
+@_file_option("--aavso", "A report in the AAVSO's Extended File Format; needs --obscode.")
+@click.option("--obscode", metavar="CODE", help="Your observer code, as the AAVSO gave it to you.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as a JSON object.")
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
@@ -254,24 +274,32 @@ def measure(
     dec_deg: float | None,
     config_path: Path | None,
     csv_path: Path | None,
+    plot_path: Path | None,
+    chart_path: Path | None,
+    sound_path: Path | None,
+    aavso_path: Path | None,
+    obscode: str | None,
     as_json: bool,
     workers: int | None,
 ) -> None:
-    r"""Measure frames here and now, without a cloud.
+    """Measure frames here and now, without a cloud.
 
     FILES are FITS files, or folders of them. Ctrl-C ends it and keeps what was done.
 
     \b
-    Exit code 0   all were measured
-              1   some were not; a line says why for each
+    Exit code 0   all were measured, and everything was written
+              1   some were not, or a file could not be written; it says why
               2   nothing could be tried
             130   ended by Ctrl-C
-    """
+    """  # noqa: D301 - click wants the backspace itself
     # Imported here: heavy libraries stand behind it.
-    from boundless_skies.node.measure_cli import Wishes, measure_files  # noqa: PLC0415
+    from boundless_skies.node.measure_cli import measure_files  # noqa: PLC0415
+    from boundless_skies.node.night.outputs import Wishes  # noqa: PLC0415
 
     if (ra_deg is None) != (dec_deg is None):
         raise click.UsageError("--ra and --dec go together: give both, in degrees (J2000).")
+    if (aavso_path is None) != (obscode is None):
+        raise click.UsageError("--aavso and --obscode go together: the report names its observer.")
     with _told_plainly():
         config = _config_or_defaults(config_path)
     chosen = {"name": target, "ra_deg": ra_deg, "dec_deg": dec_deg}
@@ -280,7 +308,15 @@ def measure(
     config["photometry"]["target"] |= {
         name: value for name, value in chosen.items() if value is not None
     }
-    wishes = Wishes(csv_path=csv_path, as_json=as_json)
+    wishes = Wishes(
+        csv_path=csv_path,
+        plot_path=plot_path,
+        chart_path=chart_path,
+        sound_path=sound_path,
+        aavso_path=aavso_path,
+        observer_code=obscode or "",
+        as_json=as_json,
+    )
     sys.exit(measure_files(files, config, wishes, workers))
 
 

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -16,8 +16,17 @@ from rich.table import Table
 from rich.text import Text
 
 from boundless_skies.node.night.frames import frames_in
+from boundless_skies.node.night.outputs import (
+    NotWritten,
+    Wishes,
+    Written,
+    overwritten,
+    problem_with,
+    write_files,
+)
 from boundless_skies.node.night.result import CurveSummary, NightResult, summarise
 from boundless_skies.node.night.run import MeasuredFrame, Night, SkippedFrame
+from boundless_skies.node.night.skipped import SkippedGroup, grouped
 from boundless_skies.node.night.table import CsvTable
 from boundless_skies.node.services.measuring import refusal_line
 
@@ -26,30 +35,12 @@ _NAME_CHARS = 20
 _PIPE_COLUMNS = 160
 _WIDE_COLUMNS = 110
 _ROWS_SHOWN = 100
+_TOLD_AT_ONCE = 3
 _EXIT_SOME_FAILED = 1
 _EXIT_NOTHING = 2
 _EXIT_INTERRUPTED = 130
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What shall come out, besides the table on the screen.
-
-    Attributes
-    ----------
-    csv_path : Path or None
-        A table with the measurements' keys as columns.
-    as_json : bool
-        The measurements as a JSON array instead of the table on the screen.
-    """
-
-    csv_path: Path | None = None
-    as_json: bool = False
-
-    @property
-    def files(self) -> list[Path]:
-        """The files that will be written."""
-        return [path for path in (self.csv_path,) if path is not None]
+# Names and paths are no markup, and a line that was copied from a terminal shall be whole.
+_AS_IT_STANDS: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
 
 
 def measure_files(
@@ -72,41 +63,33 @@ def measure_files(
     Returns
     -------
     int
-        The exit code: 0 all measured, 1 some not, 2 nothing to do, 130 interrupted.
+        The exit code: 0 all measured and written, 1 some not, 2 nothing to do,
+        130 interrupted.
     """
+    if problem := problem_with(wishes):
+        return _failed(problem)
     frames = frames_in(places, config["image_watcher"]["patterns"])
     if not frames:
         named = ", ".join(str(path) for path in places)
         return _failed(f"there are no FITS files in {named}.")
-    if problem := _problem(wishes.files, frames):
+    if problem := overwritten(wishes, frames):
         return _failed(problem)
     result = NightResult()
     try:
         interrupted = _measure_all(frames, config, result, wishes.csv_path, workers)
     except OSError as error:
         return _failed(f"{wishes.csv_path} cannot be written: {error.strerror}.")
-    _show(result, len(frames), wishes)
+    made = list(write_files(result, wishes))
+    _show(result, len(frames), wishes, made)
     if interrupted:
         return _EXIT_INTERRUPTED
-    return _EXIT_SOME_FAILED if result.skipped else 0
+    failed = any(isinstance(file, NotWritten) for file in made)
+    return _EXIT_SOME_FAILED if result.skipped or failed else 0
 
 
 def _failed(problem: str) -> int:
     click.echo(f"Error: {problem}", err=True)
     return _EXIT_NOTHING
-
-
-def _problem(outputs: Sequence[Path], frames: Sequence[Path]) -> str:
-    """Say what is wrong with the files to be written, before an hour of work goes by."""
-    inputs = {path.resolve() for path in frames}
-    for path in outputs:
-        if path.resolve() in inputs:
-            return f"{path} is one of the frames, and would be overwritten: name another file."
-        if not path.parent.is_dir():
-            return f"{path} cannot be written: there is no folder {path.parent}."
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            return f"{path} cannot be written: this user may not."
-    return ""
 
 
 class _Bar:
@@ -159,17 +142,19 @@ def _measure_all(
         ):
             for frame in night.measure(frames):
                 result.add(frame)
-                _tell(frame, bar.console)
                 if isinstance(frame, MeasuredFrame):
-                    take(result.points[-1])
+                    take(result.taken[-1].values)
+                else:
+                    _tell(frame, result, bar.console)
                 bar.advance()
     except KeyboardInterrupt:
         return True
     return False
 
 
-def _tell(frame: MeasuredFrame | SkippedFrame, console: Console) -> None:
-    if isinstance(frame, SkippedFrame):
+def _tell(frame: SkippedFrame, result: NightResult, console: Console) -> None:
+    """Tell the first frames of a fault at once; the summary counts all of them."""
+    if sum(other.fault == frame.fault for other in result.skipped) <= _TOLD_AT_ONCE:
         line = Text(refusal_line(frame.path.name, frame.reason), "yellow")
         console.print(line, soft_wrap=True)
 
@@ -186,28 +171,77 @@ def _csv_table(path: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]:
         table.close()
 
 
-def _show(result: NightResult, frames: int, wishes: Wishes) -> None:
+def _show(
+    result: NightResult, frames: int, wishes: Wishes, made: Sequence[Written | NotWritten]
+) -> None:
+    for file in made:
+        if isinstance(file, NotWritten):
+            click.echo(f"Error: {file.path} was not written: {file.reason}", err=True)
+    written = [file for file in made if isinstance(file, Written)]
     if wishes.as_json:
-        click.echo(json.dumps(result.points, indent=2))
-        return
+        click.echo(json.dumps(_as_json(result, written), indent=2, ensure_ascii=False))
+    else:
+        _print(result, frames, written)
+
+
+def _print(result: NightResult, frames: int, written: Sequence[Written]) -> None:
     console = Console()
     if not console.is_terminal:  # a pipe has no edge to fold at
         console.width = _PIPE_COLUMNS
-    if result.points:
+    if result.taken:
         shown = result.points[:_ROWS_SHOWN]
         console.print(_table(shown, wide=console.width >= _WIDE_COLUMNS))
-    if len(result.points) > _ROWS_SHOWN:
-        console.print(f"… and {len(result.points) - _ROWS_SHOWN} more (--csv writes all).")
+    if len(result.taken) > _ROWS_SHOWN:
+        console.print(f"… and {len(result.taken) - _ROWS_SHOWN} more (--csv writes all).")
     for curve in result.curves():
-        console.print(*_summary(summarise(curve)), sep="\n", soft_wrap=True, highlight=False)
-    console.print(_count(result, frames, wishes), soft_wrap=True)
+        console.print(*_summary(summarise(curve.points)), sep="\n", **_AS_IT_STANDS)
+    for group in grouped(result.skipped):
+        console.print(*_group(group), sep="\n", **_AS_IT_STANDS)
+    console.print(_count(result, frames, written), **_AS_IT_STANDS)
+    for file in written:
+        if file.kind != "csv":
+            console.print(f"\n{file.path}: {file.description}", **_AS_IT_STANDS)
 
 
-def _count(result: NightResult, frames: int, wishes: Wishes) -> str:
-    where = f"; written to {wishes.csv_path}" if wishes.csv_path is not None else ""
-    left = frames - len(result.points) - len(result.skipped)
+def _as_json(result: NightResult, written: Sequence[Written]) -> dict[str, Any]:
+    """Return all that came out; the first picture, chart and sound by their names too."""
+    files = [
+        {"kind": file.kind, "file": str(file.path), "description": file.description}
+        for file in written
+    ]
+    first = {file["kind"]: file for file in reversed(files)}
+    return {
+        "measurements": result.points,
+        "light_curves": [_without_nan(summarise(curve.points)) for curve in result.curves()],
+        "skipped": [
+            {"fault": group.fault, "file": str(frame.path), "reason": frame.reason}
+            for group in grouped(result.skipped)
+            for frame in group.frames
+        ],
+        "files": files,
+        **first,
+    }
+
+
+def _without_nan(summary: CurveSummary) -> dict[str, Any]:
+    """Return a summary as JSON has it, which knows no NaN."""
+    entries = asdict(summary).items()
+    return {name: None if value != value else value for name, value in entries}  # noqa: PLR0124
+
+
+def _count(result: NightResult, frames: int, written: Sequence[Written]) -> str:
+    named = ", ".join(str(file.path) for file in written)
+    where = f"; written to {named}" if named else ""
+    left = frames - len(result.taken) - len(result.skipped)
     ended = f", {left} not reached" if left else ""
-    return f"{len(result.points)} measured, {len(result.skipped)} skipped{ended}{where}."
+    return f"{len(result.taken)} measured, {len(result.skipped)} skipped{ended}{where}."
+
+
+def _group(group: SkippedGroup) -> Iterator[str]:
+    first = group.frames[0]
+    yield f"{_counted(len(group.frames), 'frame')} skipped, {group.fault}"
+    yield f"  such as {first.path.name}: {first.reason.removeprefix(f'{first.path.name} ')}"
+    yield f"  To do: {group.advice}"
 
 
 def _summary(curve: CurveSummary) -> Iterator[str]:

@@ -1,15 +1,17 @@
 """A night in a few numbers, and as a table."""
 
 import csv
+import datetime as dt
 import json
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.node.night.curves import BEGIN, TARGET, point_at
 from tests.node.program.fakes import measurement_of
 
-from boundless_skies.node.night.result import NightResult, scatter, summarise
+from boundless_skies.node.night.result import NightPoint, NightResult, scatter, summarise
 from boundless_skies.node.night.run import SkippedFrame
 from boundless_skies.node.night.table import COLUMNS, CsvTable
 
@@ -45,16 +47,23 @@ def test_summary_counts_limits_apart(point: dict[str, object]) -> None:
     assert math.isnan(summarise(curve[3:]).brightest)
 
 
-def test_curves_are_parted_by_target_and_filter(point: dict[str, object]) -> None:
-    """The longest comes first, and each in the order of time."""
+def test_curves_are_parted_by_target_and_filter() -> None:
+    """The longest comes first, and each in the order of time, with its times."""
     night = NightResult()
-    night.points = [point | {"filter": "V", "bjd": bjd} for bjd in (2.0, 1.0)]
-    night.points.insert(0, point)
+    for band, hours in (("CV", 0.5), ("V", 2.0), ("V", 1.0)):
+        night.taken.append(
+            NightPoint(
+                values=point_at(hours, 12.0, filter=band),
+                target=TARGET,
+                middle_utc=BEGIN + dt.timedelta(hours=hours),
+            )
+        )
     night.add(SkippedFrame(path=Path("x.fits"), reason="clouds."))
     longest, other = night.curves()
-    assert [entry["bjd"] for entry in longest] == [1.0, 2.0]
-    assert other == [point]
-    assert len(night.skipped) == 1
+    assert (longest.filter, other.filter) == ("V", "CV")
+    assert longest.middles_utc == [BEGIN + dt.timedelta(hours=hours) for hours in (1, 2)]
+    assert longest.points[0]["bjd"] < longest.points[1]["bjd"]
+    assert len(other.points) == len(night.skipped) == 1
 
 
 def test_table_holds_every_key_as_it_comes(tmp_path: Path, point: dict[str, object]) -> None:

@@ -9,6 +9,7 @@ from tests.node.night.conftest import MAGNITUDES
 from tests.node.night.fakes import work_that_may_die
 
 from boundless_skies.node.config import defaults
+from boundless_skies.node.errors import TruncatedFrame
 from boundless_skies.node.night.frames import frames_in
 from boundless_skies.node.night.run import MeasuredFrame, Night, SkippedFrame
 from boundless_skies.node.photometry.photometer import Photometer
@@ -44,8 +45,10 @@ def test_a_bad_frame_costs_that_frame_alone(night_folder: Path, tmp_path: Path) 
     assert isinstance(last, MeasuredFrame)
     assert isinstance(dead, SkippedFrame)
     assert "ended over it" in dead.reason
+    assert dead.fault is None
     assert isinstance(torn, SkippedFrame)
     assert "torn.fits" in torn.reason
+    assert torn.fault is TruncatedFrame
 
 
 def test_frames_come_in_the_order_of_time(night_folder: Path, tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ def test_measure_shows_a_table_and_writes_csv_and_json(tmp_path: Path) -> None:
     assert row["target_name"] == "T Sex"
     as_json = boundless(tmp_path, "measure", "night/a.fits.fz", "--json", "--target", "T Sextantis")
     assert as_json.returncode == 0
-    (entry,) = json.loads(as_json.stdout)
+    (entry,) = json.loads(as_json.stdout)["measurements"]
     assert entry["target_name"] == "T Sextantis"
     assert float(row["magnitude"]) == entry["magnitude"]
 

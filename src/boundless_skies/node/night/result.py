@@ -1,5 +1,6 @@
 """What a night gave: its points, what was skipped, and how far the points can be trusted."""
 
+import datetime as dt
 import statistics
 from collections import Counter
 from collections.abc import Mapping
@@ -8,9 +9,51 @@ from itertools import pairwise
 from typing import Any
 
 from boundless_skies.node.night.run import MeasuredFrame, SkippedFrame
+from boundless_skies.node.photometry.settings import Target
 
 _MAD_TO_SIGMA = 1.4826
 _LEAST_POINTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class NightPoint:
+    """A point, and what belongs to it beyond the wire.
+
+    Attributes
+    ----------
+    values : dict
+        The measurement with the keys of the wire.
+    target : Target
+        What was measured.
+    middle_utc : datetime
+        The middle of the exposure.
+    """
+
+    values: dict[str, Any]
+    target: Target
+    middle_utc: dt.datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class LightCurve:
+    """The points of one target in one filter.
+
+    Attributes
+    ----------
+    target : Target
+        The star.
+    filter : str
+        The band, as the AAVSO abbreviates it.
+    points : list of dict
+        The measurements in the order of time; at least one.
+    middles_utc : list of datetime
+        The middle of each one's exposure.
+    """
+
+    target: Target
+    filter: str
+    points: list[dict[str, Any]]
+    middles_utc: list[dt.datetime]
 
 
 @dataclass
@@ -19,36 +62,61 @@ class NightResult:
 
     Attributes
     ----------
-    points : list of dict
-        The measurements with the keys of the wire, in the order of time.
+    taken : list of NightPoint
+        What was measured, in the order in which it came.
     skipped : list of SkippedFrame
         What gave no point.
     best : dict of str to MeasuredFrame
         For each target, the frame with the least uncertainty.
     """
 
-    points: list[dict[str, Any]] = field(default_factory=list)
+    taken: list[NightPoint] = field(default_factory=list)
     skipped: list[SkippedFrame] = field(default_factory=list)
     best: dict[str, MeasuredFrame] = field(default_factory=dict)
+
+    @property
+    def points(self) -> list[dict[str, Any]]:
+        """The measurements with the keys of the wire."""
+        return [point.values for point in self.taken]
 
     def add(self, frame: MeasuredFrame | SkippedFrame) -> None:
         """Take in one more frame; of all pixels only those of the best frames are kept."""
         if isinstance(frame, SkippedFrame):
             self.skipped.append(frame)
             return
-        self.points.append(frame.found.measurement.to_dict())
-        name = frame.found.target.name
-        best = self.best.get(name)
+        found = frame.found
+        self.taken.append(
+            NightPoint(
+                values=found.measurement.to_dict(),
+                target=found.target,
+                middle_utc=frame.middle_utc,
+            )
+        )
+        best = self.best.get(found.target.name)
         if best is None or _uncertainty(frame) < _uncertainty(best):
-            self.best[name] = frame
+            self.best[found.target.name] = frame
 
-    def curves(self) -> list[list[dict[str, Any]]]:
+    def curves(self) -> list[LightCurve]:
         """Return the points by target and filter, the longest light curve first."""
-        by_curve: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for point in self.points:
-            by_curve.setdefault((point["target_name"], point["filter"]), []).append(point)
-        curves = [sorted(curve, key=lambda point: point["bjd"]) for curve in by_curve.values()]
-        return sorted(curves, key=len, reverse=True)
+        by_curve: dict[tuple[str, str], list[NightPoint]] = {}
+        for point in self.taken:
+            key = (point.target.name, point.values["filter"])
+            by_curve.setdefault(key, []).append(point)
+        return sorted(map(_light_curve, by_curve.values()), key=_length, reverse=True)
+
+
+def _light_curve(points: list[NightPoint]) -> LightCurve:
+    points = sorted(points, key=lambda point: float(point.values["bjd"]))
+    return LightCurve(
+        target=points[0].target,
+        filter=points[0].values["filter"],
+        points=[point.values for point in points],
+        middles_utc=[point.middle_utc for point in points],
+    )
+
+
+def _length(curve: LightCurve) -> int:
+    return len(curve.points)
 
 
 def _uncertainty(frame: MeasuredFrame) -> float:

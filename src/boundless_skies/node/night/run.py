@@ -5,6 +5,7 @@ frame: they run in several processes. Tying a frame to its comparison stars take
 milliseconds and learns from frame to frame: it runs in this process, in the order of time.
 """
 
+import datetime as dt
 import signal
 import threading
 from collections import deque
@@ -43,6 +44,14 @@ class MeasuredFrame:
     exposure: Exposure
     found: FrameMeasurement
 
+    @property
+    def middle_utc(self) -> dt.datetime:
+        """The middle of the exposure."""
+        middle_utc = self.exposure.frame.facts.mid_exposure_utc
+        if middle_utc is None:
+            raise ValueError(f"{self.path} was measured, but does not say when it was exposed.")
+        return middle_utc
+
 
 @dataclass(frozen=True, kw_only=True)
 class SkippedFrame:
@@ -54,10 +63,26 @@ class SkippedFrame:
         The file.
     reason : str
         One sentence.
+    fault : type of Exception, or None
+        What kind of refusal it was; None where no one of the node's own.
     """
 
     path: Path
     reason: str
+    fault: type[FrameError] | None = None
+
+
+@dataclass(frozen=True)
+class RefusedFrame(Refused):
+    """A frame that the photometer refused.
+
+    Attributes
+    ----------
+    fault : type of Exception, or None
+        The error's class.
+    """
+
+    fault: type[FrameError] | None = None
 
 
 Work = Callable[[str, dict[str, Any]], Exposure | Refused]
@@ -86,10 +111,10 @@ def expose_frame(path: str, config: dict[str, Any]) -> Exposure | Refused:
         return _refusal(error)
 
 
-def _refusal(error: Exception) -> Refused:
+def _refusal(error: Exception) -> RefusedFrame:
     if isinstance(error, FrameError):
-        return Refused(str(error))
-    return Refused(f"unexpected {type(error).__name__} while measuring it: {error}")
+        return RefusedFrame(str(error), fault=type(error))
+    return RefusedFrame(f"unexpected {type(error).__name__} while measuring it: {error}")
 
 
 class Night:
@@ -169,14 +194,20 @@ class Night:
     def _tied(
         self, path: Path, exposure: Exposure | Refused | None
     ) -> MeasuredFrame | SkippedFrame:
-        if not isinstance(exposure, Exposure):
-            reason = exposure.reason if exposure else "the measuring was ended."
-            return SkippedFrame(path=path, reason=reason)
+        if exposure is None:
+            return SkippedFrame(path=path, reason="the measuring was ended.")
+        if isinstance(exposure, Refused):
+            return _skipped(path, exposure)
         try:
             found = self._photometer.measure_exposure(exposure)
         except Exception as error:  # noqa: BLE001 - one frame must not end a night
-            return SkippedFrame(path=path, reason=_refusal(error).reason)
+            return _skipped(path, _refusal(error))
         return MeasuredFrame(path=path, exposure=exposure, found=found)
+
+
+def _skipped(path: Path, refused: Refused) -> SkippedFrame:
+    fault = refused.fault if isinstance(refused, RefusedFrame) else None
+    return SkippedFrame(path=path, reason=refused.reason, fault=fault)
 
 
 def _leave_signals_alone() -> None:

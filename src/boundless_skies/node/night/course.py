@@ -1,0 +1,227 @@
+"""How a light curve goes, told with no more than its errors allow.
+
+Four courses are held against the points: constant, a straight line, a box (the star is
+fainter or brighter for a while, or from some time on), and a box on a line. Each is told
+in place of a simpler one only where the evidence for it is very strong: a Bayesian
+information criterion (G. Schwarz, Ann. Statist. 6, 461 (1978)) that is lower by 10 (R. E.
+Kass and A. E. Raftery, JASA 90, 773 (1995)).
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from boundless_skies.node.night.result import scatter
+
+FloatArray = npt.NDArray[np.float64]
+
+SMOOTHED_POINTS = 5
+
+_VERY_STRONG = 10.0
+_LEAST_POINTS_LINE, _LEAST_POINTS_BOX = 5, 9
+_LEAST_IN_BOX = 3
+# So many places are tried for each edge of a box: more would take long and tell no more.
+_MOST_EDGES = 400
+# Above this, no course of the four is what the star did (chi squared for each point).
+_POOR_FIT = 3.0
+_SMALLEST_ERROR_MAG = 1e-5
+_CLIP_SIGMA = 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """A time for which the star was fainter, or brighter.
+
+    Attributes
+    ----------
+    begins_h : float
+        From when on.
+    ends_h : float or None
+        Until when; None where it lasts to the last point.
+    dimming_mag, error_mag : float
+        How much fainter (negative: brighter), with its standard deviation.
+    """
+
+    begins_h: float
+    ends_h: float | None
+    dimming_mag: float
+    error_mag: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What a light curve does.
+
+    Attributes
+    ----------
+    fading_mag, fading_error_mag : float
+        How much fainter it gets from the first to the last point along a straight line,
+        with its standard deviation; both 0 where there is no such line.
+    box : Box or None
+        Fainter or brighter for a while.
+    varies : bool
+        It changes in a way that neither of the two describes.
+    """
+
+    fading_mag: float = 0.0
+    fading_error_mag: float = 0.0
+    box: Box | None = None
+    varies: bool = False
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A course held against the points: how badly it fits, and how many numbers it took."""
+
+    chi_squared: float
+    numbers: int
+    course: Course
+
+    def if_better(self, simple: "_Fit", points: int) -> "_Fit":
+        """Return this fit where the evidence for it is very strong, else the simpler one."""
+        won = self.criterion(points) + _VERY_STRONG < simple.criterion(points)
+        return self if won else simple
+
+    def criterion(self, points: int) -> float:
+        return self.chi_squared + self.numbers * math.log(points)
+
+
+def find_course(hours: FloatArray, magnitudes: FloatArray, errors: FloatArray) -> Course:
+    """Find what a light curve does.
+
+    Parameters
+    ----------
+    hours : ndarray, shape (n,)
+        Times, ascending.
+    magnitudes, errors : ndarray, shape (n,)
+        With their stated standard deviations, which are widened to what the points
+        scatter from one to the next.
+
+    Returns
+    -------
+    Course
+        The simplest that the points allow.
+    """
+    points = len(hours)
+    if points < _LEAST_POINTS_LINE or np.ptp(hours) <= 0:
+        return Course()
+    weights = _weights(magnitudes, errors)
+    level = np.ones((points, 1))
+    line = np.column_stack([level, (hours - hours.mean()) / np.ptp(hours)])
+    fits = [_on(base, magnitudes, weights) for base in (level, line)]
+    if points >= _LEAST_POINTS_BOX:
+        fits += [_with_box(base, hours, magnitudes, weights) for base in (level, line)]
+    best = functools.reduce(lambda simple, fit: fit.if_better(simple, points), fits)
+    if best.chi_squared > _POOR_FIT * points:
+        return Course(varies=True)
+    return best.course
+
+
+def smoothed(values: FloatArray) -> FloatArray:
+    """Return the running median over five points, which is shorter by four."""
+    windows = np.lib.stride_tricks.sliding_window_view(values, SMOOTHED_POINTS)
+    medians: FloatArray = np.median(windows, axis=1)
+    return medians
+
+
+def values_of(points: Sequence[dict[str, Any]], key: str) -> FloatArray:
+    """Return one number of each measurement."""
+    return np.array([point[key] for point in points], np.float64)
+
+
+def _weights(magnitudes: FloatArray, errors: FloatArray) -> FloatArray:
+    stated = np.maximum(errors, _SMALLEST_ERROR_MAG)
+    widened = max(1.0, _seen_mag(magnitudes) / float(np.median(stated)))
+    weights: FloatArray = (stated * widened) ** -2
+    return weights
+
+
+def _seen_mag(magnitudes: FloatArray) -> float:
+    """Return the standard deviation from each point to the next, rather too large than too small.
+
+    The median of the steps is robust but uncertain; their mean square is the reverse.
+    """
+    robust = scatter(magnitudes.tolist()) or 0.0
+    steps = np.diff(magnitudes) / 2**0.5
+    steps = steps[np.abs(steps) <= _CLIP_SIGMA * robust]
+    return max(robust, float(np.sqrt(np.mean(steps**2))) if len(steps) else 0.0)
+
+
+def _on(base: FloatArray, magnitudes: FloatArray, weights: FloatArray) -> _Fit:
+    """Fit a level, or a line."""
+    terms, covariance = _solve(base, magnitudes, weights)
+    chi_squared = float((weights * (magnitudes - base @ terms) ** 2).sum())
+    return _Fit(chi_squared, base.shape[1], _course(terms, covariance))
+
+
+def _course(terms: FloatArray, covariance: FloatArray, box: Box | None = None) -> Course:
+    if len(terms) == 1:
+        return Course(box=box)
+    error_mag = math.sqrt(float(covariance[1, 1]))
+    return Course(fading_mag=float(terms[1]), fading_error_mag=error_mag, box=box)
+
+
+def _solve(
+    base: FloatArray, magnitudes: FloatArray, weights: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    covariance: FloatArray = np.linalg.inv((base.T * weights) @ base).astype(np.float64)
+    return covariance @ ((base.T * weights) @ magnitudes), covariance
+
+
+def _with_box(
+    base: FloatArray, hours: FloatArray, magnitudes: FloatArray, weights: FloatArray
+) -> _Fit:
+    """Fit the best box on a level or a line."""
+    first, last = _best_box(base, magnitudes, weights)
+    inside = np.zeros(len(hours))
+    inside[first:last] = 1.0
+    terms, covariance = _solve(np.column_stack([base, inside]), magnitudes, weights)
+    residual = magnitudes - base @ terms[:-1] - inside * terms[-1]
+    box = _box(hours, first, last, float(terms[-1]), math.sqrt(covariance[-1, -1]))
+    chi_squared = float((weights * residual**2).sum())
+    # Level (and slope), depth, and the two edges.
+    return _Fit(chi_squared, base.shape[1] + 3, _course(terms[:-1], covariance, box))
+
+
+def _box(hours: FloatArray, first: int, last: int, dimming_mag: float, error_mag: float) -> Box:
+    """Return a box between points; one that begins with the first is told by what comes after."""
+    if first == 0:
+        first, last, dimming_mag = last, len(hours), -dimming_mag
+    return Box(
+        begins_h=float(hours[first - 1] + hours[first]) / 2,
+        ends_h=float(hours[last - 1] + hours[last]) / 2 if last < len(hours) else None,
+        dimming_mag=dimming_mag,
+        error_mag=error_mag,
+    )
+
+
+def _best_box(base: FloatArray, magnitudes: FloatArray, weights: FloatArray) -> tuple[int, int]:
+    """Return the first point of the box that takes most from chi squared, and that behind it.
+
+    What a box takes is its overlap with what the base leaves, squared, over its own length
+    at right angles to the base; running sums give both for all boxes at once.
+    """
+    terms, covariance = _solve(base, magnitudes, weights)
+    left = magnitudes - base @ terms
+    edges = np.unique(np.linspace(0, len(left), min(len(left), _MOST_EDGES) + 1).astype(int))
+    overlap = _sums(weights * left, edges)
+    in_base = np.stack([_sums(weights * column, edges) for column in base.T], axis=-1)
+    length = _sums(weights, edges) - np.einsum("abi,ij,abj->ab", in_base, covariance, in_base)
+    points = edges[None, :] - edges[:, None]
+    fair = (points >= _LEAST_IN_BOX) & (len(left) - points >= _LEAST_IN_BOX)
+    fair &= length > 1e-9 * weights.sum()
+    gain = np.where(fair, overlap**2 / np.where(fair, length, 1.0), -1.0)
+    first, last = np.unravel_index(int(np.argmax(gain)), gain.shape)
+    return int(edges[first]), int(edges[last])
+
+
+def _sums(values: FloatArray, edges: npt.NDArray[np.int_]) -> FloatArray:
+    """Return the sums of values from each edge (rows) to each other (columns)."""
+    running = np.concatenate([[0.0], np.cumsum(values)])[edges]
+    sums: FloatArray = running[None, :] - running[:, None]
+    return sums
