@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import sep
 from tests.support.blemishes import Blemished, add_star, disc, spot, trail, write_blemished
+from tests.support.scenes import MORE_FRAMES, REAL_FRAME
 
 from boundless_skies.node.fits.frame import read_frame
 from boundless_skies.node.photometry.blending import share_within
 from boundless_skies.node.photometry.detection import detect
 from boundless_skies.node.photometry.photometer import FrameMeasurement, Photometer
 from boundless_skies.node.photometry.quality import reasons_of
-from boundless_skies.node.photometry.settings import PhotometrySettings
+from boundless_skies.node.photometry.settings import PhotometrySettings, Target
 
 CLEAR = Blemished()
 MIDDLE_PX = 199.5
@@ -232,3 +233,29 @@ def test_saturated_stars_are_not_compared_with(tmp_path: Path) -> None:
     assert bright.measurement.comparison_stars < faint.measurement.comparison_stars
     assert bright.measurement.zero_point == pytest.approx(24.8, abs=0.05)
     assert bright.measurement.magnitude == pytest.approx(11.5, abs=0.03)
+
+
+@pytest.mark.frames
+@pytest.mark.skipif(not MORE_FRAMES.exists(), reason="the frames beside the project are absent")
+class TestRealFrames:
+    """A fault that is not there is not told."""
+
+    def test_a_clear_night_is_flagged_nowhere(self) -> None:
+        """From the meridian to airmass 1.8, with stars from 2.0 to 2.9 pixels wide."""
+        photometer = Photometer(PhotometrySettings())
+        target = Target("HAT-P-32", 31.04275, 46.68783)
+        paths = sorted((MORE_FRAMES / "hat-p-32").glob("*.fits.fz"))[::6]
+        assert [photometer.measure(path, target=target).verdict.remarks for path in paths] == (
+            [()] * len(paths)
+        )
+        assert len(paths) == 8
+
+    def test_frames_of_other_cameras_are_sharp(self) -> None:
+        """Raw Seestar frames, and the committed one."""
+        seestars = sorted((MORE_FRAMES / "seestar").glob("*M_94*.fz"))
+        for path in (*seestars, REAL_FRAME):
+            photometer = Photometer(PhotometrySettings())
+            exposure = photometer.expose(path, target=Target("M 94", 192.72, 41.12))
+            assert exposure.detection.fwhm_px * exposure.scale_arcsec_px < 15.0
+            assert exposure.detection.concentration is None
+        assert len(seestars) == 2

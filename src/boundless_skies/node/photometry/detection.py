@@ -25,7 +25,7 @@ _LEAST_FWHM_FOR_SHAPE_PX = 4.0
 # The middle and the rim of a star, in units of the radius of half its light.
 _MIDDLE, _RIM = 0.35, (0.85, 1.15)
 _BRIGHT_SOURCES = 40
-_PIECES = 0.3
+_PIECES, _ALIKE = 0.4, 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +93,19 @@ def detect(frame: Frame) -> Detection:
 
 
 def _in_pieces(sources: npt.NDArray[np.void]) -> bool:
-    """Say whether many bright detections touch: a ring of light falls apart into pieces."""
+    """Say whether many bright detections touch others alike: a ring of light falls apart."""
     bright = sources[:_BRIGHT_SOURCES]
-    return bool(((bright["flag"] & sep.OBJ_MERGED) > 0).mean() > _PIECES) if len(bright) else False
+    touching = _overlap(bright["xmin"], bright["xmax"]) & _overlap(bright["ymin"], bright["ymax"])
+    # A bright star with a faint neighbour is no ring.
+    similar = bright["flux"] < _ALIKE * bright["flux"][:, None]
+    alike = similar & similar.T
+    np.fill_diagonal(touching, val=False)
+    return bool((touching & alike).any(axis=1).sum() > _PIECES * len(bright))
+
+
+def _overlap(first: npt.NDArray[np.int_], last: npt.NDArray[np.int_]) -> npt.NDArray[np.bool_]:
+    """Say which ranges of pixels meet or touch which, shape (n, n)."""
+    return np.maximum(first[:, None], first) <= np.minimum(last[:, None], last) + 1
 
 
 def _extract(

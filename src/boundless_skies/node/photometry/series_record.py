@@ -12,7 +12,8 @@ from boundless_skies.node.photometry.exposure import Exposure
 FRAMES_KEPT = 300
 # Of V, between sea level and 1.5 km: D. W. E. Green, International Comet Quarterly 14, 55 (1992).
 EXTINCTION_MAG = 0.2
-_BEST_FRAMES = 3
+_CLEAREST = 3
+_SHARP_PERCENT = 25.0
 _FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 
 
@@ -44,10 +45,11 @@ class SeriesRecord:
     ) -> Comparison:
         """Take a frame in, and compare it.
 
-        Clear and sharp is what the third best frame is like (of fewer than three, the
-        best), so that one odd frame does not make all others look bad. Light that the
-        air takes at its height above the horizon, and light that falls beside the
-        aperture because the stars are wide, counts as no clouds.
+        Clear is what the third clearest frame is like (of fewer than three, the
+        clearest), so that one odd frame does not make all others look bad; sharp is what
+        the sharpest quarter is like. Light that the air takes at its height above the
+        horizon, and light that falls beside the aperture because the stars are wide,
+        counts as no clouds.
 
         Parameters
         ----------
@@ -70,15 +72,14 @@ class SeriesRecord:
         clearness_mag += EXTINCTION_MAG * ((air or 1.0) - 1.0)
         self._clearness_mag.append(clearness_mag)
         self._fwhm_px.append(fwhm_px)
-        clear_mag = sorted(self._clearness_mag, reverse=True)
+        sharp_px = float(np.percentile(self._fwhm_px, _SHARP_PERCENT))
         return Comparison(
-            dimming_mag=max(_third(clear_mag) - clearness_mag, 0.0),
-            widening=fwhm_px / _third(sorted(self._fwhm_px)),
+            dimming_mag=max(self._clear_mag() - clearness_mag, 0.0), widening=fwhm_px / sharp_px
         )
 
-
-def _third(best_first: list[float]) -> float:
-    return best_first[_BEST_FRAMES - 1 if len(best_first) >= _BEST_FRAMES else 0]
+    def _clear_mag(self) -> float:
+        clearest = sorted(self._clearness_mag, reverse=True)
+        return clearest[_CLEAREST - 1 if len(clearest) >= _CLEAREST else 0]
 
 
 def _beside_mag(fwhm_px: float, radius_px: float) -> float:
