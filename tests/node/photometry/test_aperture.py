@@ -100,6 +100,24 @@ def test_faint_stars_get_a_small_circle_and_bright_ones_a_large(
 
 
 def test_scintillation_of_a_known_case() -> None:
-    """A 5 cm telescope, 10 s, at the zenith at the sea: 7.5 mmag (Young's formula by hand)."""
-    assert scintillation_mag(50.0, 10.0, 1.0, 0.0) == pytest.approx(0.0075, abs=1e-4)
-    assert scintillation_mag(50.0, 40.0, 1.0, 0.0) == pytest.approx(0.0037, abs=1e-4)
+    """A 5 cm telescope, 10 s, at the zenith at the sea: 12.5 mmag (the formula by hand)."""
+    assert scintillation_mag(50.0, 10.0, 1.0, 0.0) == pytest.approx(0.01248, abs=2e-5)
+    assert scintillation_mag(50.0, 10.0, 1.0, 0.0, 1.0) == pytest.approx(0.0080, abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("case", "factor"),
+    [
+        ((400.0, 10.0, 1.0, 0.0), 8.0 ** (-2 / 3)),
+        ((50.0, 40.0, 1.0, 0.0), 0.5),
+        ((50.0, 10.0, 2.0, 0.0), 2.0**1.5),
+        ((50.0, 10.0, 1.0, 8000.0), math.exp(-1.0)),
+    ],
+    ids=["aperture", "exposure", "airmass", "elevation"],
+)
+def test_scintillation_falls_as_the_formula_says(
+    case: tuple[float, float, float, float], factor: float
+) -> None:
+    """With aperture, time and height; and grows with the airmass."""
+    usual = scintillation_mag(50.0, 10.0, 1.0, 0.0)
+    assert scintillation_mag(*case) == pytest.approx(usual * factor, rel=1e-9)

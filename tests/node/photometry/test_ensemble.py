@@ -111,7 +111,7 @@ def test_the_scatter_is_the_catalogues() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gain_known", "said", "expected"), [(True, 2.0, 1.0), (False, 2.0, 0.5), (True, 0.5, 2.0)]
+    ("gain_known", "said", "expected"), [(True, 2.0, 2.0), (False, 2.0, 1.0), (True, 0.5, 1.0)]
 )
 def test_the_noise_is_learnt_from_the_comparison_stars(
     gain_known: bool, said: float, expected: float
@@ -120,7 +120,59 @@ def test_the_noise_is_learnt_from_the_comparison_stars(
     night = Night(seed=9, gain_known=gain_known)
     for _ in range(20):
         night.expose(said_noise_mag=said * NOISE_MAG)
-    assert night.ensemble.noise_factor == pytest.approx(expected, rel=0.12)
+    own_mag = night.ensemble.noise_factor * said * NOISE_MAG
+    learnt_mag = np.hypot(own_mag, night.ensemble.floor_mag)
+    assert learnt_mag == pytest.approx(expected * NOISE_MAG, rel=0.12)
+
+
+def test_what_photons_do_not_tell_is_learnt_from_the_bright_stars() -> None:
+    """Faint stars scatter as their photons say, bright ones by the flat field's 6 mmag."""
+    night = Night(seed=10)
+    photons_mag = np.geomspace(0.001, 0.03, COUNT)
+    for _ in range(40):
+        noise_mag = night.rng.normal(0.0, np.hypot(photons_mag, 0.006))
+        seen = night.ensemble.stars.mag + night.own_offset - ZERO + noise_mag
+        assert night.ensemble.tie(seen, photons_mag) is not None
+    assert night.ensemble.floor_mag == pytest.approx(0.006, rel=0.15)
+    assert night.ensemble.noise_factor == pytest.approx(1.0, rel=0.1)
+
+
+class TestVariableStar:
+    """A comparison star that varies by 0.05 mag, slowly, while nobody knew."""
+
+    def night(self, amplitude_mag: float) -> tuple[Night, np.ndarray]:
+        """Expose 60 frames; return the night and the zero point's error in each."""
+        night = Night(seed=13)
+        misses = []
+        for frame in range(60):
+            mag = night.ensemble.stars.mag + night.own_offset - ZERO
+            mag = mag + night.rng.normal(0.0, NOISE_MAG, COUNT)
+            mag[4] += amplitude_mag * np.sin(2 * np.pi * frame / 40)
+            tied = night.ensemble.tie(mag, np.full(COUNT, NOISE_MAG))
+            assert tied is not None
+            assert tied.behaviour is not None
+            misses.append((tied.value - ZERO, tied.behaviour.weight[4]))
+        return night, np.array(misses)
+
+    def test_it_loses_its_say(self) -> None:
+        """Within 20 frames it counts for less than a quarter of the others, or nothing."""
+        night, found = self.night(0.05)
+        assert night.ensemble.scatter[4] > 2.5
+        assert np.median(night.ensemble.scatter) < 1.2
+        assert (found[20:, 1] < 0.25 / COUNT).mean() > 0.9
+
+    def test_the_zero_point_does_not_follow_it(self) -> None:
+        """Its twentieth part would be 2.5 mmag up and down."""
+        _, found = self.night(0.05)
+        wave = np.sin(2 * np.pi * np.arange(60) / 40)[15:]
+        slope = np.polyfit(wave, found[15:, 0], 1)[0]
+        assert abs(slope) < 0.0008
+
+    def test_a_constant_star_keeps_its_say(self) -> None:
+        """About a twentieth."""
+        night, found = self.night(0.0)
+        assert found[30:, 1].mean() == pytest.approx(1 / COUNT, rel=0.25)
+        assert night.ensemble.scatter.max() < 1.5
 
 
 def test_fewer_than_three_stars_tie_nothing() -> None:

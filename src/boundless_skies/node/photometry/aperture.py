@@ -12,7 +12,11 @@ from boundless_skies.node.solving.field import FloatArray
 Image = npt.NDArray[np.float32]
 
 _CLIP_SIGMA = 3.0
-_CLIP_ROUNDS = 5
+_CLIP_ROUNDS = 4
+_INNER_SIGMA = 0.6827
+_PLANE_TERMS = 3
+# Keeps a ring without a pixel from being a matrix that cannot be solved.
+_TINY = 1e-9
 _FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 # In units of the FWHM: a smaller circle feels each change of the seeing, a larger one the sky.
 _RADIUS_STEPS = np.arange(1.2, 2.05, 0.1)
@@ -72,6 +76,8 @@ class Fluxes:
         sky's mean. No flat-field errors, no scintillation.
     peak : ndarray, shape (n,)
         The highest single value of the file within the circle.
+    sky : ndarray, shape (n,)
+        Level of the sky at the star, per pixel.
     """
 
     x: FloatArray
@@ -79,6 +85,7 @@ class Fluxes:
     flux: FloatArray
     error: FloatArray
     peak: FloatArray
+    sky: FloatArray
 
     @property
     def snr(self) -> FloatArray:
@@ -137,7 +144,7 @@ def measure_fluxes(
     Parameters
     ----------
     image : ndarray, shape (height, width)
-        Without the large-scale sky; what is left of it is taken from the ring.
+        With its sky, which is taken from the ring.
     peak : ndarray, shape (height, width)
         The highest single values of the file.
     x, y : ndarray, shape (n,)
@@ -153,12 +160,13 @@ def measure_fluxes(
         The exact overlap of circle and pixels is counted.
     """
     total = _circle_sums(image, x, y, aperture.radius_px)
-    sky, noise, pixels = _ring(image, x, y, aperture)
+    sky = _skies(image, x, y, aperture)
     area_px = math.pi * aperture.radius_px**2
-    flux = total - area_px * sky
+    flux = total - area_px * sky.level
     variance = np.maximum(flux, 0.0) / gain_e_per_adu
-    variance += area_px * noise**2 * (1.0 + area_px / pixels)
-    return Fluxes(x, y, flux, np.sqrt(variance), _peaks(peak, x, y, aperture.radius_px))
+    variance += area_px * sky.noise**2 * (1.0 + area_px / sky.pixels)
+    peaks = _peaks(peak, x, y, aperture.radius_px)
+    return Fluxes(x, y, flux, np.sqrt(variance), peaks, sky.level)
 
 
 def best_radius_px(flux: float, noise_adu: float, fwhm_px: float, gain_e_per_adu: float) -> float:
@@ -193,20 +201,77 @@ def _circle_sums(image: Image, x: FloatArray, y: FloatArray, radius_px: float) -
     return np.asarray(sums, np.float64)
 
 
-def _ring(
-    image: Image, x: FloatArray, y: FloatArray, aperture: Aperture
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return mean, standard deviation and number of the ring's pixels, stars clipped away."""
+@dataclass(frozen=True)
+class _Skies:
+    """The sky around each star: its level at the star, its noise, and the pixels it rests on."""
+
+    level: FloatArray
+    noise: FloatArray
+    pixels: FloatArray
+
+
+def _skies(image: Image, x: FloatArray, y: FloatArray, aperture: Aperture) -> _Skies:
+    """Lay a plane through each ring's pixels, stars clipped away; take it at the star.
+
+    A mean would be the sky at the middle of the ring's pixels, which lies up to 0.7 px
+    from the star, and farther where the frame or a clipped neighbour cuts the ring.
+    """
     values = _around(image, x, y, aperture.inner_px, aperture.outer_px)
+    terms = _plane_terms(x, y, aperture)
+    used = np.isfinite(values)
+    values = np.where(used, values, 0.0)
+    model = _quantile(values, used, 0.5)[:, None]
+    # What single precision rounds off a pixel is no outlier.
+    grain = 4.0 * np.finfo(np.float32).eps * np.abs(model)
+    level, noise = model[:, 0], np.zeros(len(x))
     for _ in range(_CLIP_ROUNDS):
-        middle = np.nanmedian(values, axis=1, keepdims=True)
-        spread = np.nanstd(values, axis=1, keepdims=True)
-        values[np.abs(values - middle) > _CLIP_SIGMA * spread] = np.nan
-    return (
-        np.nanmean(values, axis=1),
-        np.nanstd(values, axis=1),
-        np.isfinite(values).sum(axis=1).astype(np.float64),
-    )
+        residual = np.abs(values - model)
+        used &= residual <= _CLIP_SIGMA * _robust_spread(residual, used)[:, None] + grain
+        planes = _fitted_planes(values, terms, used)
+        model = np.matmul(terms, planes[:, :, None])[:, :, 0]
+        level, noise = planes[:, 0], _spread(values - model, used)
+    return _Skies(level, noise, used.sum(axis=1).astype(np.float64))
+
+
+def _robust_spread(residual: FloatArray, used: npt.NDArray[np.bool_]) -> FloatArray:
+    """Return what 68 % of the residuals lie below; a bright neighbour does not widen it.
+
+    Where so many are equal that this is nothing (a coarse converter), the standard deviation.
+    """
+    inner = _quantile(residual, used, _INNER_SIGMA)
+    robust: FloatArray = np.where(inner > 0, inner, _spread(residual, used))
+    return robust
+
+
+def _quantile(values: FloatArray, used: npt.NDArray[np.bool_], share: float) -> FloatArray:
+    rising = np.sort(np.where(used, values, np.inf), axis=1)
+    index = np.floor(share * np.maximum(used.sum(axis=1) - 1, 0)).astype(int)
+    found = rising[np.arange(len(values)), index]
+    return np.where(np.isfinite(found), found, 0.0)
+
+
+def _spread(residual: FloatArray, used: npt.NDArray[np.bool_]) -> FloatArray:
+    squares = np.where(used, residual**2, 0.0).sum(axis=1)
+    spread: FloatArray = np.sqrt(squares / np.maximum(used.sum(axis=1), 1))
+    return spread
+
+
+def _plane_terms(x: FloatArray, y: FloatArray, aperture: Aperture) -> FloatArray:
+    """Return 1 and the distances from the star, in ring radii, shape (n, pixels, 3)."""
+    across, along = _steps(aperture.inner_px, aperture.outer_px)
+    from_x = across + (np.rint(x) - x)[:, None]
+    from_y = along + (np.rint(y) - y)[:, None]
+    scale_px = aperture.outer_px
+    return np.stack([np.ones_like(from_x), from_x / scale_px, from_y / scale_px], axis=2)
+
+
+def _fitted_planes(
+    values: FloatArray, terms: FloatArray, used: npt.NDArray[np.bool_]
+) -> FloatArray:
+    weighted = (terms * used[:, :, None]).transpose(0, 2, 1)
+    normal = np.matmul(weighted, terms) + _TINY * np.eye(_PLANE_TERMS)
+    planes: FloatArray = np.linalg.solve(normal, np.matmul(weighted, values[:, :, None]))[:, :, 0]
+    return planes
 
 
 def _peaks(peak: Image, x: FloatArray, y: FloatArray, radius_px: float) -> FloatArray:
@@ -222,13 +287,19 @@ def _around(
     Distances count from the centre of the pixel that holds the position; NaN outside
     of the image.
     """
-    reach = math.ceil(outer_px)
-    steps_y, steps_x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    distance = np.hypot(steps_x, steps_y)
-    ring = (distance >= inner_px) & (distance <= outer_px)
-    rows = np.rint(y).astype(int)[:, None] + steps_y[ring]
-    columns = np.rint(x).astype(int)[:, None] + steps_x[ring]
+    across, along = _steps(inner_px, outer_px)
+    rows = np.rint(y).astype(int)[:, None] + along
+    columns = np.rint(x).astype(int)[:, None] + across
     height, width = image.shape
     there = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     values = image[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
     return np.where(there, values.astype(np.float64), np.nan)
+
+
+def _steps(inner_px: float, outer_px: float) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_]]:
+    """Return the whole steps along x and y that lead between two distances."""
+    reach = math.ceil(outer_px)
+    along, across = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    distance = np.hypot(across, along)
+    ring = (distance >= inner_px) & (distance <= outer_px)
+    return across[ring], along[ring]

@@ -198,7 +198,7 @@ def is_crowded(around: Stars, target: Target, reach_deg: float, own_deg: float) 
     return bool(((distance > own_deg) & (distance <= reach_deg)).any())
 
 
-def tie(exposure: Exposure, ensemble: Ensemble) -> ZeroPoint:
+def tie(exposure: Exposure, ensemble: Ensemble, scintillation_mag: float = 0.0) -> ZeroPoint:
     """Measure the comparison stars of a frame and find its zero point.
 
     Parameters
@@ -207,6 +207,8 @@ def tie(exposure: Exposure, ensemble: Ensemble) -> ZeroPoint:
         The frame.
     ensemble : Ensemble
         The target's comparison stars; learns from the frame.
+    scintillation_mag : float, optional
+        What each star scatters on top of its photons and its sky, magnitudes.
 
     Returns
     -------
@@ -218,7 +220,8 @@ def tie(exposure: Exposure, ensemble: Ensemble) -> ZeroPoint:
     NoComparisonStars
         If fewer are left that are inside, unsaturated and bright enough.
     """
-    instrumental_mag, error_mag = _magnitudes(exposure, ensemble)
+    instrumental_mag, error_mag = magnitudes(exposure, ensemble)
+    error_mag = np.hypot(error_mag, scintillation_mag)
     zero_point = ensemble.tie(instrumental_mag, error_mag, exposure.away(ensemble.stars))
     if zero_point is None:
         usable = int(np.isfinite(instrumental_mag).sum())
@@ -232,8 +235,21 @@ def tie(exposure: Exposure, ensemble: Ensemble) -> ZeroPoint:
     return zero_point
 
 
-def _magnitudes(exposure: Exposure, ensemble: Ensemble) -> tuple[FloatArray, FloatArray]:
-    """Return magnitude and error of each candidate; NaN where the frame does not show it well."""
+def magnitudes(exposure: Exposure, ensemble: Ensemble) -> tuple[FloatArray, FloatArray]:
+    """Measure the candidates of an ensemble in a frame.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        The frame.
+    ensemble : Ensemble
+        The candidates, and their aperture.
+
+    Returns
+    -------
+    tuple of ndarray, shape (stars,)
+        Instrumental magnitude and its error; NaN where the frame does not show a star well.
+    """
     instrumental_mag = np.full(len(ensemble.stars), np.nan)
     error_mag = np.full(len(ensemble.stars), np.nan)
     x, y = exposure.places(ensemble.stars)

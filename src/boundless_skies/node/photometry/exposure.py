@@ -117,9 +117,7 @@ class Exposure:
 
     def fluxes(self, x: FloatArray, y: FloatArray, aperture: Aperture) -> Fluxes:
         """Measure the light at positions."""
-        return measure_fluxes(
-            self.detection.image, self.frame.peak, x, y, aperture, self.assumed_gain
-        )
+        return measure_fluxes(self.frame.data, self.frame.peak, x, y, aperture, self.assumed_gain)
 
     def target_place(self) -> tuple[FloatArray, FloatArray]:
         """Return the target's centroid, as arrays of one.

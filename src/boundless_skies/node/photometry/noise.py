@@ -2,11 +2,18 @@
 
 import math
 
+MEDIAN_SCINTILLATION = 1.56
+"""Coefficient C_Y of a median night, m^(2/3) s^(1/2)."""
+
 _SCALE_HEIGHT_M = 8000.0
 
 
 def scintillation_mag(
-    aperture_mm: float, exposure_s: float, airmass: float, elevation_m: float
+    aperture_mm: float,
+    exposure_s: float,
+    airmass: float,
+    elevation_m: float,
+    coefficient: float = MEDIAN_SCINTILLATION,
 ) -> float:
     """Return the standard deviation that the air's turbulence gives to a star's brightness.
 
@@ -15,11 +22,14 @@ def scintillation_mag(
     aperture_mm : float
         Of the telescope, millimetres.
     exposure_s : float
-        Seconds; must be above 0.
+        Seconds; must be above 0. The formula holds where it is longer than the
+        turbulence takes to cross the aperture: well below 0.1 s for a small telescope.
     airmass : float
-        Relative airmass.
+        Relative airmass, for the secant of the zenith distance.
     elevation_m : float
         Of the site, metres.
+    coefficient : float, optional
+        C_Y, m^(2/3) s^(1/2); 1.56 is a median night's.
 
     Returns
     -------
@@ -28,14 +38,18 @@ def scintillation_mag(
 
     References
     ----------
-    A. T. Young, AJ 72, 747 (1967), as given by D. Dravins et al., PASP 110, 610 (1998),
-    equation 10: 0.09 D^(-2/3) X^1.75 (2t)^(-1/2) exp(-h / 8000 m), D in cm.
+    J. Osborn, D. Föhring, V. S. Dhillon, R. W. Wilson, MNRAS 452, 1707 (2015),
+    equation 7, Young's approximation with a coefficient of the site:
+    σ² = 10e-6 C_Y² D^(-4/3) t⁻¹ (sec z)³ exp(-2h / H), D in m, t in s, H = 8000 m.
+    With C_Y = 1 it is Young's own (AJ 72, 747, 1967), which they find too small for a
+    median night.
     """
-    relative: float = (
-        0.09
-        * (aperture_mm / 10.0) ** (-2.0 / 3.0)
-        * airmass**1.75
-        / math.sqrt(2.0 * exposure_s)
-        * math.exp(-elevation_m / _SCALE_HEIGHT_M)
+    variance: float = (
+        10e-6
+        * coefficient**2
+        * (aperture_mm / 1000.0) ** (-4.0 / 3.0)
+        / exposure_s
+        * airmass**3
+        * math.exp(-2.0 * elevation_m / _SCALE_HEIGHT_M)
     )
-    return 2.5 / math.log(10.0) * relative
+    return 2.5 / math.log(10.0) * math.sqrt(variance)

@@ -205,7 +205,9 @@ class Photometer:
         with self._lock:
             series = self._series_of(exposure)
             fluxes = exposure.target_fluxes(series.ensemble.aperture)
-            zero_point = tie(exposure, series.ensemble)
+            air = self._airmass(exposure)
+            scintillation = self._scintillation_mag(exposure.frame, air)
+            zero_point = tie(exposure, series.ensemble, scintillation)
             return self._point(exposure, series, fluxes, zero_point)
 
     def _target_of(self, frame: Frame) -> Target:
@@ -301,12 +303,13 @@ class Photometer:
     ) -> FrameMeasurement:
         frame, air = exposure.frame, self._airmass(exposure)
         verdict = judge(_circumstances(exposure, series, fluxes, zero_point, air))
+        noise_factor, floor_mag = series.ensemble.noise_factor, series.ensemble.floor_mag
         own_mag = math.hypot(float(fluxes.error_mag[0]), self._scintillation_mag(frame, air))
         measurement = Measurement(
             target_name=exposure.target.name,
             bjd=bjd_tdb(_middle(frame), *exposure.target.position_deg, self._site(frame)),
             magnitude=float(fluxes.instrumental_mag[0]) + zero_point.value,
-            uncertainty=math.hypot(series.ensemble.noise_factor * own_mag, zero_point.error),
+            uncertainty=math.hypot(noise_factor * own_mag, floor_mag, zero_point.error),
             filter=self._filter(frame),
             airmass=air,
             fwhm=exposure.detection.fwhm_px * frame.cell_px,
