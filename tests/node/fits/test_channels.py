@@ -121,6 +121,16 @@ class TestMosaics:
         assert np.isfinite(green.peak).all()
 
 
+def test_a_value_beyond_single_precision_is_a_gap(tmp_path: Path) -> None:
+    """As is what is no number at all."""
+    data = np.full((40, 40), 7.0)
+    data[3, 4], data[5, 6], data[7, 8], data[9, 10] = 1e300, -1e300, np.nan, 1000.0
+    frame = read(tmp_path, data)
+    assert frame.saturation_adu == 1023.0
+    assert (frame.data[3, 4], frame.data[5, 6], frame.data[7, 8]) == (7.0, 7.0, 7.0)
+    assert (frame.peak[3, 4], frame.peak[5, 6], frame.peak[7, 8]) == (np.inf,) * 3
+
+
 PLANES = np.stack([np.full((HEIGHT, WIDTH), shade, np.uint16) for shade in SHADES.values()])
 
 

@@ -140,7 +140,9 @@ def _summed(
     place_px: tuple[float, float],
     channel: Channel | None,
 ) -> Picture:
-    whole = [_without_gaps(np.asarray(plane, np.float32)) for plane in wanted]
+    # What single precision cannot hold becomes infinite, and so a gap.
+    with np.errstate(over="ignore"):
+        whole = [_without_gaps(np.asarray(plane, np.float32)) for plane in wanted]
     data, peak = (image.copy() for image in whole[0])
     for more, more_peak in whole[1:]:
         data += more
@@ -167,7 +169,7 @@ def _without_gaps(image: FloatImage) -> tuple[FloatImage, FloatImage]:
 def _highest(array: npt.NDArray[Any]) -> float:
     if array.dtype.kind != "f":
         return float(array.max())
-    finite = array[np.isfinite(array)]
+    finite = array[np.abs(array) <= np.finfo(np.float32).max]
     return float(finite.max()) if finite.size else 0.0
 
 
