@@ -1,4 +1,4 @@
-"""``boundless node``: make a config, run a node, see how it does, measure frames."""
+"""``boundless node``: make a config, check and run a node, see how it does, measure frames."""
 
 import contextlib
 import json
@@ -224,6 +224,19 @@ def _exit_code(told: dict[str, Any] | None, *, runs: bool, age_s: float | None) 
     link = (told or {}).get("link") or {}
     bad = _stale(age_s) or link.get("error") or link.get("last_heartbeat_ok") is False
     return EXIT_TROUBLE if bad else 0
+
+
+@node.command()
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as a JSON array.")
+def doctor(config_path: Path, as_json: bool) -> None:
+    """Check this computer and the way to the cloud; say what is wrong and what to do.
+
+    Each line is ok, a warning, or failed. The exit code is 1 where something failed, else 0.
+    """
+    from boundless_skies.node.doctor import run_doctor  # noqa: PLC0415 - loads the libraries
+
+    sys.exit(run_doctor(config_path, as_json=as_json))
 
 
 def _file_option(
