@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,9 +87,13 @@ class Blemished:
 
 
 def write_blemished(
-    path: Path, spoilt: Blemished, *, seed: int = 1, minutes: float = 0.0, zero_point: float = 22.3
-) -> Path:
-    """Write a frame of 400 × 400 pixels with the bundled catalogue's stars."""
+    path: Path, spoilt: Blemished, *, seed: int = 1, minutes: float = 0.0,
+    zero_point: float = 22.3, changes: dict[str, Any] | None = None,
+) -> Path:  # fmt: skip
+    """Write a frame of 400 × 400 pixels with the bundled catalogue's stars.
+
+    `changes` are header cards to set.
+    """
     camera = Camera(height_px=400, width_px=400, zero_point=zero_point)
     x, y, mag = _stars(camera, spoilt)
     flux = 10.0 ** (-0.4 * (mag + spoilt.dimming_mag(x, y) - camera.zero_point))
@@ -103,7 +108,9 @@ def write_blemished(
         "PIXSCALE": camera.scale_arcsec_px, "EGAIN": camera.gain_e_per_adu,
         "SATURATE": float(_FULL_SCALE_ADU),
     }  # fmt: skip
-    return write_fits(path, _exposed(light, camera, np.random.default_rng(seed)), **cards)
+    return write_fits(
+        path, _exposed(light, camera, np.random.default_rng(seed)), **cards | (changes or {})
+    )
 
 
 def _stars(camera: Camera, spoilt: Blemished) -> tuple[Image, Image, Image]:

@@ -91,6 +91,21 @@ class TestClouds:
         assert found.measurement.airmass == (pytest.approx(2.4, abs=0.1) if site else None)
         assert found.reasons == reasons
 
+    @pytest.mark.parametrize(
+        ("changes", "reasons"),
+        [({"EGAIN": 1.6}, ()), ({"FILTER": "LP"}, ()), ({}, ("clouds",))],
+        ids=["gain", "filter", "nothing"],
+    )
+    def test_another_setting_of_the_camera_is_no_cloud(
+        self, tmp_path: Path, changes: dict[str, object], reasons: tuple[str, ...]
+    ) -> None:
+        """Half of the numbers for the same light."""
+        photometer = Photometer(PhotometrySettings())
+        for seed in range(3):
+            photometer.measure(write_blemished(tmp_path / "a.fits", CLEAR, seed=seed))
+        path = write_blemished(tmp_path / "a.fits", CLEAR, zero_point=21.5, changes=changes)
+        assert photometer.measure(path).reasons == reasons
+
 
 class TestFocus:
     """Stars that are too wide."""

@@ -1,7 +1,7 @@
 """What the frames of a series were like: what is clear, what is sharp for this telescope."""
 
 import math
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,11 +34,27 @@ class Comparison:
 
 
 @dataclass
-class SeriesRecord:
-    """Remembers clearness and sharpness of the last 300 frames of a series."""
+class _Frames:
+    """Clearness and sharpness of the last frames that one setting of the camera gave."""
 
-    _clearness_mag: deque[float] = field(default_factory=lambda: deque(maxlen=FRAMES_KEPT))
-    _fwhm_px: deque[float] = field(default_factory=lambda: deque(maxlen=FRAMES_KEPT))
+    clearness_mag: deque[float] = field(default_factory=lambda: deque(maxlen=FRAMES_KEPT))
+    fwhm_px: deque[float] = field(default_factory=lambda: deque(maxlen=FRAMES_KEPT))
+
+    def clear_mag(self) -> float:
+        clearest = sorted(self.clearness_mag, reverse=True)
+        return clearest[_CLEAREST - 1 if len(clearest) >= _CLEAREST else 0]
+
+    def sharp_px(self) -> float:
+        return float(np.percentile(self.fwhm_px, _SHARP_PERCENT))
+
+
+@dataclass
+class SeriesRecord:
+    """Remembers the last 300 frames of a series, for each filter and gain in the header."""
+
+    _by_setting: defaultdict[tuple[object, ...], _Frames] = field(
+        default_factory=lambda: defaultdict(_Frames)
+    )
 
     def compare(
         self, exposure: Exposure, zero_point: ZeroPoint, radius_px: float, air: float | None
@@ -70,16 +86,14 @@ class SeriesRecord:
         fwhm_px = exposure.detection.fwhm_px
         clearness_mag = zero_point.value + _beside_mag(fwhm_px, radius_px)
         clearness_mag += EXTINCTION_MAG * ((air or 1.0) - 1.0)
-        self._clearness_mag.append(clearness_mag)
-        self._fwhm_px.append(fwhm_px)
-        sharp_px = float(np.percentile(self._fwhm_px, _SHARP_PERCENT))
+        # Two filters may share a band; a new one, or another gain, is no cloud.
+        frames = self._by_setting[exposure.frame.facts.filter_name, exposure.gain_e_per_adu]
+        frames.clearness_mag.append(clearness_mag)
+        frames.fwhm_px.append(fwhm_px)
         return Comparison(
-            dimming_mag=max(self._clear_mag() - clearness_mag, 0.0), widening=fwhm_px / sharp_px
+            dimming_mag=max(frames.clear_mag() - clearness_mag, 0.0),
+            widening=fwhm_px / frames.sharp_px(),
         )
-
-    def _clear_mag(self) -> float:
-        clearest = sorted(self._clearness_mag, reverse=True)
-        return clearest[_CLEAREST - 1 if len(clearest) >= _CLEAREST else 0]
 
 
 def _beside_mag(fwhm_px: float, radius_px: float) -> float:
