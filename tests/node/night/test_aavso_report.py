@@ -7,6 +7,7 @@ from tests.node.night.curves import TARGET, curve_of, point_at
 from tests.support.aavso_reader import read_aavso
 
 from boundless_skies.node.night.aavso_report import write_report
+from boundless_skies.node.photometry.quality import REASONS
 from boundless_skies.reports.aavso import AavsoError
 from boundless_skies.sky.time_scales import hjd_utc_from_bjd_tdb
 
@@ -30,6 +31,28 @@ def test_report_is_legal_and_says_what_was_measured(tmp_path: Path) -> None:
     assert (second["KNAME"], second["KMAG"]) == ("na", "na")
     assert second["NOTES"] == "8 comparison stars; zero point scatter 0.050; Tycho-2"
     assert (limit["MAG"], limit["MERR"]) == ("<14.200", "na")
+
+
+@pytest.mark.parametrize(
+    ("reasons", "sent"),
+    [(["very low SNR"], True), (["very low SNR", "high airmass"], True)]
+    + [(["very low SNR", poor], False) for poor in ("thick clouds", "badly trailed")],
+)
+def test_limit_is_sent_unless_the_frame_is_poor(
+    tmp_path: Path, reasons: list[str], sent: bool
+) -> None:
+    """That nothing was seen makes every limit's quality poor, and is what it says."""
+    bits = sum(reason.mask for reason in REASONS if reason.name in reasons)
+    limit = point_at(0.0, 14.2, is_limit=True, quality_flag="poor", quality_bits=bits)
+    count = write_report([curve_of([limit])], "ABC", tmp_path / "a.txt")
+    assert (count.reported, count.left_out) == (int(sent), int(not sent))
+
+
+def test_point_of_low_signal_is_not_sent(tmp_path: Path) -> None:
+    """It is no limit."""
+    bits = sum(reason.mask for reason in REASONS if reason.name == "very low SNR")
+    point = point_at(0.0, 14.2, quality_flag="poor", quality_bits=bits)
+    assert write_report([curve_of([point])], "ABC", tmp_path / "a.txt").reported == 0
 
 
 def test_dates_are_heliocentric(tmp_path: Path) -> None:

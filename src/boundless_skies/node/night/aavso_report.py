@@ -7,8 +7,12 @@ from typing import Any
 
 from boundless_skies.node.night.files import replace_file
 from boundless_skies.node.night.result import LightCurve, check_name
+from boundless_skies.node.photometry.quality import reasons_of
 from boundless_skies.reports import aavso
 from boundless_skies.wire.messages import QualityFlag
+
+# Of a star that is not seen, this is no fault of the frame.
+_NOT_SEEN = "very low SNR"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,16 @@ def _star(curve: LightCurve) -> aavso.Star:
 
 
 def _worthy(curve: LightCurve) -> list[dict[str, Any]]:
-    return [point for point in curve.points if point["quality_flag"] != QualityFlag.POOR]
+    return [point for point in curve.points if _is_worthy(point)]
+
+
+def _is_worthy(point: dict[str, Any]) -> bool:
+    """Say whether a point may be sent: a limit too, if nothing is wrong but that none was seen."""
+    if point["quality_flag"] != QualityFlag.POOR:
+        return True
+    reasons = reasons_of(point.get("quality_bits", 0))
+    poor = [reason.name for reason in reasons if reason.flag is QualityFlag.POOR]
+    return bool(point.get("is_limit")) and poor == [_NOT_SEEN]
 
 
 def _seen(point: dict[str, Any]) -> aavso.Observation:
