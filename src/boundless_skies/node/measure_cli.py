@@ -28,6 +28,7 @@ from boundless_skies.node.night.result import CurveSummary, NightResult, summari
 from boundless_skies.node.night.run import MeasuredFrame, Night, SkippedFrame
 from boundless_skies.node.night.skipped import SkippedGroup, grouped
 from boundless_skies.node.night.table import CsvTable
+from boundless_skies.node.night.words import counted, mmag, span
 from boundless_skies.node.services.measuring import refusal_line
 
 _BAR_AFTER_S = 2.0
@@ -239,22 +240,22 @@ def _count(result: NightResult, frames: int, written: Sequence[Written]) -> str:
 
 def _group(group: SkippedGroup) -> Iterator[str]:
     first = group.frames[0]
-    yield f"{_counted(len(group.frames), 'frame')} skipped, {group.fault}"
+    yield f"{counted(len(group.frames), 'frame')} skipped, {group.fault}"
     yield f"  such as {first.path.name}: {first.reason.removeprefix(f'{first.path.name} ')}"
     yield f"  To do: {group.advice}"
 
 
 def _summary(curve: CurveSummary) -> Iterator[str]:
     limits = f", {curve.limits} of them limits" if curve.limits else ""
-    yield f"{curve.target} in {curve.filter}: {_counted(curve.points, 'point')}{limits}" + (
-        f" over {curve.hours:.1f} h, {curve.brightest:.3f} to {curve.faintest:.3f} mag"
+    yield f"{curve.target} in {curve.filter}: {counted(curve.points, 'point')}{limits}" + (
+        f" over {span(curve.hours)}, {curve.brightest:.3f} to {curve.faintest:.3f} mag"
         if curve.points > curve.limits
         else ""
     )
     if curve.scatter_mag is not None:
         yield (
-            f"  scatter {_mmag(curve.scatter_mag)} from point to point, "
-            f"stated uncertainty {_mmag(curve.stated_mag)}"
+            f"  scatter {mmag(curve.scatter_mag)} from point to point, "
+            f"stated uncertainty {mmag(curve.stated_mag)}"
         )
     fewest, most = curve.comparison_stars
     several = f"{fewest} to {most}" if fewest != most else f"{most}"
@@ -267,15 +268,7 @@ def _check(curve: CurveSummary) -> str:
         return ""
     if curve.check_scatter_mag is None:
         return f"; check star {curve.check_star}"
-    return f"; check star {curve.check_star} scatters by {_mmag(curve.check_scatter_mag)}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _mmag(magnitudes: float) -> str:
-    return f"{1000 * magnitudes:.1f} mmag"
+    return f"; check star {curve.check_star} scatters by {mmag(curve.check_scatter_mag)}"
 
 
 def _table(measured: list[dict[str, Any]], *, wide: bool) -> Table:

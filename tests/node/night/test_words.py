@@ -62,9 +62,9 @@ def test_limits_are_told_apart() -> None:
 
 
 def test_few_points_are_not_overread() -> None:
-    """Three points say nothing of change."""
-    told = describe_curve(curve_of([point_at(hour, 12.0) for hour in (0.0, 1.0, 2.0)]))
-    assert "too few points to say" in told
+    """Two points say nothing of change."""
+    told = describe_curve(curve_of([point_at(hour, 12.0 + hour / 10) for hour in (0.0, 1.0)]))
+    assert "around magnitude 12.050, too few points to say" in told
 
 
 def test_weeks_are_told_in_days() -> None:

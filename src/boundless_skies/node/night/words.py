@@ -1,6 +1,7 @@
 """A light curve in words, for those who do not see its picture."""
 
 import datetime as dt
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -107,7 +108,7 @@ def _course_words(points: Sequence[dict[str, Any]], middles: Sequence[dt.datetim
     course = find_course(hours, magnitudes, values_of(points, "uncertainty"))
     if course.varies:
         return _extremes(magnitudes.tolist(), hours.tolist(), when)
-    around = f"around magnitude {_median(magnitudes.tolist()):.3f}"
+    around = f"around magnitude {statistics.median(magnitudes.tolist()):.3f}"
     told = list(_changes(course, when))
     return f"{around}, {' while '.join(told)}" if told else f"{around}, {_steady(len(points))}"
 
@@ -154,10 +155,6 @@ def _extremes(magnitudes: list[float], hours: list[float], when: When) -> str:
         f"{when(hours[magnitudes.index(bright)])}, faintest at {faint:.3f} around "
         f"{when(hours[magnitudes.index(faint)])}{smooth}"
     )
-
-
-def _median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]
 
 
 def _trust(summary: CurveSummary) -> str:
