@@ -40,7 +40,7 @@ _LOOKS = {
     "acceptable": ("D", 7.5, ORANGE, True),
     "poor": ("o", 8.5, RED, False),
 }
-_LEFT, _RIGHT, _TOP, _BOTTOM = 0.078, 0.978, 0.815, 0.11
+_LEFT, _RIGHT, _TOP, _BOTTOM = 0.085, 0.978, 0.815, 0.11
 _TITLE_CHARS = 55
 _LEAST_SPAN_MAG, _LEAST_CHECK_SPAN_MMAG = 0.03, 30.0
 _LEAST_SPAN_D = 0.02
@@ -103,7 +103,7 @@ def _draw(figure: Figure, curve: LightCurve, summary: CurveSummary) -> None:
 def _name_y(axes: Axes, text: str, size: float) -> None:
     """Name a vertical axis, as far from it in each picture, however long its numbers are."""
     axes.set_ylabel(text, fontsize=size, va="center")
-    axes.yaxis.set_label_coords(-0.069, 0.5)
+    axes.yaxis.set_label_coords(-0.079, 0.5)
 
 
 def _explain(figure: Figure, axes: Axes) -> None:
