@@ -87,7 +87,7 @@ class NightResult:
         found = frame.found
         self.taken.append(
             NightPoint(
-                values=found.measurement.to_dict(),
+                values=found.to_dict(),
                 target=found.target,
                 middle_utc=frame.middle_utc,
             )

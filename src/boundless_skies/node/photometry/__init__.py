@@ -52,14 +52,20 @@ def run_pipeline(
     Returns
     -------
     dict or None
-        The measurement with the keys of the wire, or None where the frame cannot
-        be measured, which is then told in one line of the log.
+        The measurement with the keys of the wire and of its provenance, or None where the
+        frame cannot be measured, or shows only how faint the target must be: a cloud that
+        does not look at `is_limit` would take such a limit for a measurement. Either is
+        told in one line of the log.
     """
     try:
-        return measure_frame(fits_path, config).measurement.to_dict()
+        found = measure_frame(fits_path, config)
     except FrameError as error:
         _log.warning("%s: %s", fits_path, error)
         return None
+    if found.is_limit:
+        _log.warning("%s: %s", fits_path, found.limit_sentence)
+        return None
+    return found.to_dict()
 
 
 def measure_frame(

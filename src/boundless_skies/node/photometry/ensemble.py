@@ -24,7 +24,9 @@ from boundless_skies.node.photometry.aperture import Aperture
 from boundless_skies.node.solving.field import FloatArray
 
 LEAST_STARS = 3
-VARIES_FACTOR = 3.0
+LEAST_BESIDE_CHECK = 5
+"""A star is held out of a zero point that rests on so many catalogued ones without it."""
+VARIES_FACTOR = 2.0
 """A star that scatters by so many times its error no longer steadies the zero point."""
 
 # Flat-field and colour errors that the photons do not tell, until the stars have told theirs.
@@ -190,7 +192,7 @@ class Ensemble:
         self._own_frames = np.zeros(len(stars))
 
     def hold_out(self, star: int) -> None:
-        """Keep a star out of the zero point, and watch it all the same.
+        """Keep a star out of the zero point, but in frames where fewer than five are left.
 
         Parameters
         ----------
@@ -206,9 +208,12 @@ class Ensemble:
         factors: FloatArray = np.sqrt(np.maximum(seen / (self._own_frames + _PRIOR_FRAMES), 1.0))
         return factors
 
-    @property
-    def _trusted(self) -> Mask:
-        return ~self._held_out & (self.scatter < VARIES_FACTOR)
+    def _trusted(self, seen: Mask) -> Mask:
+        """Return which of the stars seen may count."""
+        constant = seen & (self.scatter < VARIES_FACTOR)
+        others = constant & ~self._held_out
+        enough = (others & self._catalogued).sum() >= LEAST_BESIDE_CHECK
+        return others if enough else constant
 
     @property
     def noise_factor(self) -> float:
@@ -259,7 +264,7 @@ class Ensemble:
 
     def _tie_to_catalogue(self, zeros: FloatArray, error_mag: FloatArray) -> _Tie | None:
         seen = np.isfinite(zeros) & np.isfinite(error_mag)
-        used = seen & self._catalogued & self._trusted
+        used = self._trusted(seen) & self._catalogued
         middle, limit = 0.0, 0.0
         for _ in range(_ROUNDS):
             if used.sum() < LEAST_STARS:
@@ -288,7 +293,7 @@ class Ensemble:
         reduced = zeros - self._offsets
         error = self._reduced_error(error_mag)
         limit = np.maximum(_CLIP_SIGMA * error, _SMALLEST_CLIP_MAG)
-        trusted = known & self._trusted
+        trusted = self._trusted(known)
         if trusted.sum() < LEAST_STARS:
             return None
         own = error * self.scatter

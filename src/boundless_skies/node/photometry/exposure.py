@@ -1,7 +1,7 @@
 """A frame on its way through the photometer: its stars, its solution, its target."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +21,36 @@ from boundless_skies.node.solving.verification import (
     scale_arcsec_px,
 )
 
-LEAST_TARGET_SNR = 5.0
+LEAST_TARGET_SNR = 3.0
+"""Below, a target is not seen."""
+SURE_SNR = 5.0
+"""Below, a target is measured where it should lie: noise would pull its centroid."""
+LIMIT_SIGMA = 3.0
 DEFAULT_GAIN_E_PER_ADU = 1.0
 
 _SHIFT_FWHM = 0.75
 _SMALLEST_SHIFT_PX = 2.0
 _MARGIN_FWHM = 1.2
+
+
+@dataclass(frozen=True)
+class TargetLight:
+    """What a frame shows of the target.
+
+    Attributes
+    ----------
+    fluxes : Fluxes
+        Arrays of one. Of a limit, the most light that it could have without being seen:
+        what is in the circle, but no less than nothing, and 3 σ.
+    snr : float
+        Signal to noise of what is in the circle.
+    is_limit : bool
+        Whether the target is not seen.
+    """
+
+    fluxes: Fluxes
+    snr: float
+    is_limit: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +69,8 @@ class Exposure:
         What is to be measured.
     gain_e_per_adu : float or None
         Electrons per unit of the file; 1 is assumed where it is unknown.
+    solver : str
+        Where the solution comes from.
     """
 
     frame: Frame
@@ -52,6 +78,7 @@ class Exposure:
     solution: Solution
     target: Target
     gain_e_per_adu: float | None
+    solver: str = ""
 
     @property
     def assumed_gain(self) -> float:
@@ -119,34 +146,11 @@ class Exposure:
         """Measure the light at positions."""
         return measure_fluxes(self.frame.data, self.frame.peak, x, y, aperture, self.assumed_gain)
 
-    def target_place(self) -> tuple[FloatArray, FloatArray]:
-        """Return the target's centroid, as arrays of one.
+    def target_light(self, aperture: Aperture) -> TargetLight:
+        """Measure the target, or how faint it must be.
 
-        Returns
-        -------
-        tuple of ndarray
-            0-based pixels of the frame's data.
-
-        Raises
-        ------
-        TargetOutsideFrame
-            If its position is not well inside of the image.
-        TargetNotDetected
-            If no star is seen there.
-        """
-        margin_px = _MARGIN_FWHM * self.detection.fwhm_px
-        x, y = self.places(_as_star(self.target))
-        if not self.inside(x, y, margin_px).all():
-            raise self._outside()
-        new_x, new_y, near = self.centred(x, y)
-        if not (near & self.inside(new_x, new_y, margin_px)).all():
-            raise self._not_detected(
-                f"no star is seen within {self.largest_shift_px * self.scale_arcsec_px:.0f}″ of it"
-            )
-        return new_x, new_y
-
-    def target_fluxes(self, aperture: Aperture) -> Fluxes:
-        """Measure the target.
+        It is measured at its centroid where a star is surely seen (signal to noise of 5),
+        else where it should lie.
 
         Parameters
         ----------
@@ -155,27 +159,46 @@ class Exposure:
 
         Returns
         -------
-        Fluxes
-            Arrays of one.
+        TargetLight
+            A limit where the signal to noise is below 3, and the target's position is
+            known from elsewhere than this frame's header.
 
         Raises
         ------
         TargetOutsideFrame
             If its position, or part of the circle, lies outside of the image.
         TargetNotDetected
-            If its signal to noise is below 5.
+            If it is not seen and its position is the header's, which may be only where
+            the mount pointed; or if the light there is another star's.
         """
-        x, y = self.target_place()
-        if not self.inside(x, y, aperture.radius_px).all():
+        x, y = self.places(_as_star(self.target))
+        margin_px = max(_MARGIN_FWHM * self.detection.fwhm_px, aperture.radius_px)
+        if not self.inside(x, y, margin_px).all():
             raise self._outside()
-        fluxes = self.fluxes(x, y, aperture)
+        new_x, new_y, near = self.centred(x, y)
+        found = self.fluxes(new_x, new_y, aperture)
+        if near.all() and found.snr[0] >= SURE_SNR:
+            if not self.inside(new_x, new_y, margin_px).all():
+                raise self._outside()
+            return TargetLight(found, float(found.snr[0]), is_limit=False)
+        return self._forced_light(self.fluxes(x, y, aperture), centred=bool(near.all()))
+
+    def _forced_light(self, fluxes: Fluxes, *, centred: bool) -> TargetLight:
         snr = float(fluxes.snr[0])
-        # "not >=" refuses NaN too.
-        if not snr >= LEAST_TARGET_SNR:
+        if not math.isfinite(snr):
+            raise self._not_detected("there are no pixels to measure it by")
+        if snr >= SURE_SNR and not centred:
+            raise self._not_detected(
+                f"no star is seen within {self.largest_shift_px * self.scale_arcsec_px:.0f}″ of it"
+            )
+        if snr >= LEAST_TARGET_SNR:
+            return TargetLight(fluxes, snr, is_limit=False)
+        if self.target.from_header:
             raise self._not_detected(
                 f"its signal to noise is {snr:.1f}, below {LEAST_TARGET_SNR:.0f}"
             )
-        return fluxes
+        most = np.maximum(fluxes.flux, 0.0) + LIMIT_SIGMA * fluxes.error
+        return TargetLight(replace(fluxes, flux=most), snr, is_limit=True)
 
     def _outside(self) -> TargetOutsideFrame:
         height, width = self.frame.shape

@@ -5,7 +5,9 @@ import math
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from astropy.wcs import WCS
 
@@ -15,6 +17,7 @@ from boundless_skies.node.fits.channel import TRICOLOUR, Channel
 from boundless_skies.node.fits.frame import Frame, read_frame
 from boundless_skies.node.photometry.aperture import Aperture, Fluxes, best_radius_px
 from boundless_skies.node.photometry.blending import blended_fraction
+from boundless_skies.node.photometry.check_star import CheckStar
 from boundless_skies.node.photometry.clouds import agreeing_fraction
 from boundless_skies.node.photometry.comparison import (
     CatalogueSource,
@@ -24,16 +27,18 @@ from boundless_skies.node.photometry.comparison import (
     choose,
     field_stars,
     is_crowded,
+    magnitudes,
     tie,
 )
 from boundless_skies.node.photometry.detection import Detection, detect
 from boundless_skies.node.photometry.ensemble import Ensemble, ZeroPoint
-from boundless_skies.node.photometry.exposure import Exposure
+from boundless_skies.node.photometry.exposure import LEAST_TARGET_SNR, Exposure, TargetLight
 from boundless_skies.node.photometry.noise import scintillation_mag
+from boundless_skies.node.photometry.provenance import software_facts, star_facts, used_stars
 from boundless_skies.node.photometry.quality import Circumstances, Verdict, judge
 from boundless_skies.node.photometry.series_record import SeriesRecord
 from boundless_skies.node.photometry.settings import PhotometrySettings, Target
-from boundless_skies.node.solving.field import Solution, Solver
+from boundless_skies.node.solving.field import Hint, Solution, Solver, StarField
 from boundless_skies.node.solving.pointing import solve_field
 from boundless_skies.node.solving.seiza_solver import SeizaSolver
 from boundless_skies.sky import Site, airmass, altitude_azimuth_deg, bjd_tdb
@@ -47,6 +52,7 @@ FILTERS = frozenset(
 """The AAVSO's abbreviations that a header's own filter name is taken for."""
 
 _FIRST_RADIUS_FWHM = 1.2
+_KNOWN_SOLUTION = "the header's or the last frame's solution, refined"
 _ENSEMBLES_KEPT = 32
 # Brighter stars saturate every camera; fainter ones are lost in the sky of a small telescope.
 _BRIGHTEST_MAG, _FAINTEST_MAG = 2.0, 16.0
@@ -71,7 +77,14 @@ class FrameMeasurement:
     reasons : tuple of str
         Why the quality is below "good"; empty when it is good.
     verdict : Verdict
-        The same with what was found; `verdict.to_dict()` is what provenance may carry.
+        The same with what was found.
+    comparisons : tuple of ComparisonStar
+        The stars behind the zero point, the weightiest first.
+    provenance : dict
+        How it came about, as plain JSON.
+    is_limit : bool
+        Whether the target is not seen, and its magnitude is how faint it must be: fainter
+        than what is in the aperture (or nothing) and 3 σ.
     """
 
     measurement: Measurement
@@ -82,6 +95,23 @@ class FrameMeasurement:
     wcs: WCS
     reasons: tuple[str, ...]
     verdict: Verdict
+    comparisons: tuple[ComparisonStar, ...]
+    provenance: dict[str, Any]
+    is_limit: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the measurement's keys of the wire, and those of its provenance behind them."""
+        told = self.measurement.to_dict() | {"is_limit": self.is_limit}
+        return told | self.verdict.to_dict() | self.provenance
+
+    @property
+    def limit_sentence(self) -> str:
+        """What to tell where a measurement is wanted and this is a limit."""
+        point = self.measurement
+        return (
+            f"{point.target_name} is not seen: its signal to noise is {point.snr:.1f}, below "
+            f"{LEAST_TARGET_SNR:.0f}; it is fainter than {point.magnitude:.2f} mag {point.filter}."
+        )
 
     @property
     def flags(self) -> int:
@@ -96,6 +126,7 @@ class _Series:
     ensemble: Ensemble
     comparisons: tuple[ComparisonStar, ...]
     crowded: bool
+    check: CheckStar | None
     record: SeriesRecord = field(default_factory=SeriesRecord)
 
 
@@ -204,11 +235,11 @@ class Photometer:
         """
         with self._lock:
             series = self._series_of(exposure)
-            fluxes = exposure.target_fluxes(series.ensemble.aperture)
+            light = exposure.target_light(series.ensemble.aperture)
             air = self._airmass(exposure)
             scintillation = self._scintillation_mag(exposure.frame, air)
             zero_point = tie(exposure, series.ensemble, scintillation)
-            return self._point(exposure, series, fluxes, zero_point)
+            return self._point(exposure, series, light, zero_point)
 
     def _target_of(self, frame: Frame) -> Target:
         if self.settings.target is not None:
@@ -222,32 +253,36 @@ class Photometer:
                 f"{frame.name} names no target position (OBJCTRA and OBJCTDEC, or RA and DEC): "
                 "give one with --target, --ra and --dec, or in the config."
             )
-        return Target.at(*position, name)
+        return Target.at(*position, name, from_header=True)
 
     def _expose(self, frame: Frame, target: Target) -> Exposure:
         detection = detect(frame)
+        solution, solver = self._solve(frame, detection, target)
         return Exposure(
             frame=frame,
             detection=detection,
-            solution=self._solve(frame, detection, target),
+            solution=solution,
+            solver=solver,
             target=target,
             gain_e_per_adu=self.settings.gain_e_per_adu or frame.facts.gain_e_per_adu,
         )
 
-    def _solve(self, frame: Frame, detection: Detection, target: Target) -> Solution:
+    def _solve(self, frame: Frame, detection: Detection, target: Target) -> tuple[Solution, str]:
+        """Return the solution, and where it comes from."""
         facts, stated = frame.facts, self.settings.scale_arcsec_px
         positions = [place for place in (facts.position_deg, target.position_deg) if place]
         scales = (stated,) if stated else facts.scales_arcsec_px
+        solver = _AskedSolver(self._solver)
         solution = solve_field(
             detection.field,
             self._catalogue,
-            self._solver,
+            solver,
             known=[wcs for wcs in (frame.wcs, self._wcs_before(frame)) if wcs is not None],
             positions_deg=positions,
             scales_arcsec_px=[scale * frame.cell_px for scale in scales],
         )
         self._last_wcs = (frame.shape, solution.wcs)
-        return solution
+        return solution, solver.name if solver.asked else _KNOWN_SOLUTION
 
     def _wcs_before(self, frame: Frame) -> WCS | None:
         if self._last_wcs is None or self._last_wcs[0] != frame.shape:
@@ -276,10 +311,12 @@ class Photometer:
         chosen = choose(known, around, target, reach_deg, own_deg)
         others = field_stars(exposure, around, aperture, reach_deg)
         gain_known = exposure.gain_e_per_adu is not None
+        ensemble = Ensemble(as_stars(chosen) + others, aperture, gain_known=gain_known)
         return _Series(
-            Ensemble(as_stars(chosen) + others, aperture, gain_known=gain_known),
+            ensemble,
             tuple(chosen),
             is_crowded(around, target, near_deg, own_deg=own_deg),
+            _check_star(exposure, chosen, ensemble),
         )
 
     def _radius_deg(self, exposure: Exposure) -> float:
@@ -294,14 +331,14 @@ class Photometer:
                 self.settings.aperture_radius_px / exposure.frame.cell_px, fwhm_px
             )
         first = Aperture.around(_FIRST_RADIUS_FWHM * fwhm_px, fwhm_px)
-        flux = float(exposure.target_fluxes(first).flux[0])
+        flux = float(exposure.target_light(first).fluxes.flux[0])
         noise_adu, gain = exposure.detection.noise_adu, exposure.assumed_gain
         return Aperture.around(best_radius_px(flux, noise_adu, fwhm_px, gain), fwhm_px)
 
     def _point(
-        self, exposure: Exposure, series: _Series, fluxes: Fluxes, zero_point: ZeroPoint
+        self, exposure: Exposure, series: _Series, light: TargetLight, zero_point: ZeroPoint
     ) -> FrameMeasurement:
-        frame, air = exposure.frame, self._airmass(exposure)
+        frame, air, fluxes = exposure.frame, self._airmass(exposure), light.fluxes
         verdict = judge(_circumstances(exposure, series, fluxes, zero_point, air))
         noise_factor, floor_mag = series.ensemble.noise_factor, series.ensemble.floor_mag
         own_mag = math.hypot(float(fluxes.error_mag[0]), self._scintillation_mag(frame, air))
@@ -313,7 +350,7 @@ class Photometer:
             filter=self._filter(frame),
             airmass=air,
             fwhm=exposure.detection.fwhm_px * frame.cell_px,
-            snr=float(fluxes.snr[0]),
+            snr=light.snr,
             comparison_stars=zero_point.stars,
             quality_flag=verdict.flag,
             node_id=self.settings.node_id,
@@ -331,7 +368,30 @@ class Photometer:
             wcs=exposure.solution.wcs,
             reasons=verdict.names,
             verdict=verdict,
+            comparisons=used_stars(series.comparisons, zero_point),
+            provenance=self._provenance(exposure, series, light, zero_point),
+            is_limit=light.is_limit,
         )
+
+    def _provenance(
+        self, exposure: Exposure, series: _Series, light: TargetLight, zero_point: ZeroPoint
+    ) -> dict[str, Any]:
+        ensemble, cell_px = series.ensemble, exposure.frame.cell_px
+        aperture = ensemble.aperture
+        check = series.check.measure(zero_point) if series.check else None
+        ring_px = [round(edge * cell_px, 2) for edge in (aperture.inner_px, aperture.outer_px)]
+        return {
+            "exposure_s": exposure.frame.facts.exposure_s,
+            "aperture_px": round(aperture.radius_px * cell_px, 2),
+            "annulus_px": ring_px,
+            "sky_adu": round(float(light.fluxes.sky[0]), 2),
+            "gain_e_per_adu": exposure.gain_e_per_adu,
+            "noise_factor": round(ensemble.noise_factor, 3),
+            "noise_floor_mag": round(ensemble.floor_mag, 4),
+            "solver": exposure.solver,
+            **star_facts(series.comparisons, zero_point, check),
+            **software_facts(),
+        }
 
     def _filter(self, frame: Frame) -> str:
         return self.settings.filter_name or _band(frame)
@@ -352,6 +412,34 @@ class Photometer:
             return 0.0
         site = self._site(frame)
         return scintillation_mag(diameter_mm, seconds, air or 1.0, site.elevation_m if site else 0)
+
+
+@dataclass
+class _AskedSolver:
+    """A solver that remembers whether it was needed."""
+
+    solver: Solver
+    asked: bool = False
+
+    @property
+    def name(self) -> str:
+        return type(self.solver).__name__.removesuffix("Solver").lower()
+
+    def solve(self, field: StarField, hint: Hint) -> WCS | None:
+        self.asked = True
+        return self.solver.solve(field, hint)
+
+
+def _check_star(
+    exposure: Exposure, comparisons: Sequence[ComparisonStar], ensemble: Ensemble
+) -> CheckStar | None:
+    """Choose the check star of a series by its first frame; the ensemble goes without it."""
+    instrumental_mag, _ = magnitudes(exposure, ensemble)
+    target_mag = float(exposure.target_light(ensemble.aperture).fluxes.instrumental_mag[0])
+    check = CheckStar.choose(comparisons, instrumental_mag, target_mag)
+    if check is not None:
+        ensemble.hold_out(check.index)
+    return check
 
 
 def _band(frame: Frame) -> str:

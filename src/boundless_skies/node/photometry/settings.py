@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from boundless_skies.node.fits.channel import Channel
@@ -19,17 +19,23 @@ class Target:
         As it shall stand on the light curve.
     ra_deg, dec_deg : float
         Position, J2000 (ICRS), degrees.
+    from_header : bool
+        Whether only the frame's header tells the position: it may be where the mount
+        pointed, so that no star seen there does not say that the target is faint.
     """
 
     name: str
     ra_deg: float
     dec_deg: float
+    from_header: bool = field(default=False, compare=False)
 
     @classmethod
-    def at(cls, ra_deg: float, dec_deg: float, name: str = "") -> Self:
+    def at(
+        cls, ra_deg: float, dec_deg: float, name: str = "", *, from_header: bool = False
+    ) -> Self:
         """Make a target; one without a name is called by its position."""
         ra_deg = ra_deg % 360.0 % 360.0
-        return cls(name or f"J{ra_deg:.4f}{dec_deg:+.4f}", ra_deg, dec_deg)
+        return cls(name or f"J{ra_deg:.4f}{dec_deg:+.4f}", ra_deg, dec_deg, from_header)
 
     @property
     def position_deg(self) -> tuple[float, float]:

@@ -229,4 +229,5 @@ def measure_frame(path: str, config: dict[str, Any]) -> Outcome:
         return Refused(str(error))
     except Exception as error:  # noqa: BLE001 - one frame must not end a night
         return Refused(f"unexpected {type(error).__name__} while measuring it: {error}")
-    return Measured(found.measurement.to_dict())
+    # A cloud that does not look at `is_limit` would take a limit for a measurement.
+    return Refused(found.limit_sentence) if found.is_limit else Measured(found.to_dict())
