@@ -153,6 +153,13 @@ def test_measured_frame_is_charted_where_the_target_is(tmp_path: Path) -> None:
     assert subject.plane.from_pixels(*subject.target_xy) == pytest.approx((0, 0), abs=0.05)
     assert subject.plane.arcmin_px * 60 == pytest.approx(exposure.scale_arcsec_px, rel=1e-3)
     assert subject.source == "a.fits"
+    told = found.to_dict()
+    aperture = subject.aperture
+    assert [aperture.inner_px, aperture.outer_px] == pytest.approx(told["annulus_px"], abs=0.01)
+    checks = [star for star in subject.stars if star.is_check]
+    assert [star.name for star in checks] == [told["check_star"]["name"]]
+    others = {(star.ra_deg, star.dec_deg) for star in subject.stars if not star.is_check}
+    assert others == {(star.ra_deg, star.dec_deg) for star in found.comparisons}
     assert "2026-07-01 22:00 UTC" in subject.facts[1]
     assert draw_chart(subject, tmp_path / "k.png").startswith("Finding chart of ")
 

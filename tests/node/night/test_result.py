@@ -45,6 +45,8 @@ def test_summary_counts_limits_apart(point: dict[str, object]) -> None:
     assert (summary.brightest, summary.faintest) == (12.0, 14.0)
     assert summary.hours == pytest.approx(3.0)
     assert math.isnan(summarise(curve[3:]).brightest)
+    curve[3]["uncertainty"] = 9.0
+    assert summarise(curve[2:]).stated_mag == curve[2]["uncertainty"]
 
 
 def test_curves_are_parted_by_target_and_filter() -> None:

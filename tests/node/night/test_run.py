@@ -1,6 +1,7 @@
 """Frames measured side by side."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tests.node.night.fakes import work_that_may_die
 from boundless_skies.node.config import defaults
 from boundless_skies.node.errors import TruncatedFrame
 from boundless_skies.node.night.frames import frames_in
+from boundless_skies.node.night.result import NightResult
 from boundless_skies.node.night.run import MeasuredFrame, Night, SkippedFrame
 from boundless_skies.node.photometry.photometer import Photometer
 from boundless_skies.node.photometry.settings import PhotometrySettings
@@ -30,6 +32,23 @@ def test_side_by_side_gives_what_one_after_the_other_gives(night_folder: Path) -
         assert other.found.measurement.magnitude == pytest.approx(one.magnitude, abs=1e-4)
     measured = np.array([frame.found.measurement.magnitude for frame in together])
     assert np.ptp(measured - MAGNITUDES) < 0.05
+
+
+def test_best_frame_is_one_that_shows_the_target(night_folder: Path) -> None:
+    """However small a limit's uncertainty is, its frame makes no finding chart."""
+    photometer, frames = Photometer(PhotometrySettings()), frames_in([night_folder], PATTERNS)[:2]
+    shown, limit = (
+        MeasuredFrame(path=path, exposure=exposure, found=photometer.measure_exposure(exposure))
+        for path, exposure in ((path, photometer.expose(path)) for path in frames)
+    )
+    certain = replace(limit.found.measurement, uncertainty=0.0)
+    limit = replace(limit, found=replace(limit.found, measurement=certain, is_limit=True))
+    result = NightResult()
+    result.add(limit)
+    result.add(shown)
+    assert [frame.path for frame in result.best.values()] == [shown.path]
+    result.add(limit)
+    assert [frame.path for frame in result.best.values()] == [shown.path]
 
 
 def test_a_bad_frame_costs_that_frame_alone(night_folder: Path, tmp_path: Path) -> None:

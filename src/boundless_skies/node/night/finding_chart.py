@@ -1,7 +1,7 @@
 """A finding chart: a frame with the target and the stars that it was compared with."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,9 @@ _LEAST_STAR_SIGMA_PX = 1.9
 _FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 _LABEL_PX, _LABEL_CHAR_PX = 17.0, 10.5
 _ROWS = 12
-_NAME_CHARS = 20
+_NAME_CHARS = 23
+# A measurement tells a star's place to 1e-5 degrees.
+_SAME_PLACE_DEG = 3e-5
 _BACKGROUND = "#F3F5F7"
 _HALO = [patheffects.withStroke(linewidth=3.0, foreground="white")]
 
@@ -82,6 +84,11 @@ class ChartStar:
     def label(self) -> str:
         """The magnitude in tenths, as the AAVSO's charts have it: a point might be a star."""
         return f"{10 * self.magnitude:.0f}"
+
+    def is_same(self, other: "ChartStar") -> bool:
+        """Say whether two stars lie at one place, within what a measurement tells of it."""
+        apart_deg = abs(self.ra_deg - other.ra_deg), abs(self.dec_deg - other.dec_deg)
+        return max(apart_deg) < _SAME_PLACE_DEG
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,9 +169,7 @@ def subject_of(frame: MeasuredFrame) -> ChartSubject:
             (found.x_px - half) / exposure.frame.cell_px,
             (found.y_px - half) / exposure.frame.cell_px,
         ),
-        aperture=Aperture.around(
-            found.aperture_px / exposure.frame.cell_px, exposure.detection.fwhm_px
-        ),
+        aperture=_aperture(frame),
         fwhm_px=exposure.detection.fwhm_px,
         name=target.name,
         facts=_facts(frame),
@@ -174,8 +179,15 @@ def subject_of(frame: MeasuredFrame) -> ChartSubject:
     )
 
 
+def _aperture(frame: MeasuredFrame) -> Aperture:
+    """Return circle and ring as they were, in pixels of the detection's image."""
+    radii_px = (frame.found.aperture_px, *frame.found.provenance["annulus_px"])
+    return Aperture(*(radius_px / frame.exposure.frame.cell_px for radius_px in radii_px))
+
+
 def _stars(frame: MeasuredFrame) -> tuple[ChartStar, ...]:
-    return tuple(
+    check = _check_star(frame.found.provenance.get("check_star"))
+    compared = (
         ChartStar(
             ra_deg=star.ra_deg,
             dec_deg=star.dec_deg,
@@ -183,8 +195,23 @@ def _stars(frame: MeasuredFrame) -> tuple[ChartStar, ...]:
             band=star.band,
             name=star.name or "",
         )
-        for star in getattr(frame.found, "comparisons", ())
+        for star in frame.found.comparisons
     )
+    return (*check, *(star for star in compared if not any(map(star.is_same, check))))
+
+
+def _check_star(told: Mapping[str, Any] | None) -> tuple[ChartStar, ...]:
+    if not told:
+        return ()
+    star = ChartStar(
+        ra_deg=told["ra_deg"],
+        dec_deg=told["dec_deg"],
+        magnitude=told["catalogue_mag"],
+        band=told["band"],
+        name=told["name"],
+        is_check=True,
+    )
+    return (star,)
 
 
 def _facts(frame: MeasuredFrame) -> tuple[str, ...]:
@@ -577,7 +604,7 @@ def _write_table(column: _Column, subject: ChartSubject) -> None:
 
 
 def _write_row(column: _Column, cells: tuple[str, ...], colour: str, weight: str) -> None:
-    for shift, cell in zip((0.0, 80.0, 170.0, 400.0), cells, strict=True):
+    for shift, cell in zip((0.0, 80.0, 170.0, 385.0), cells, strict=True):
         first = shift == 0.0
         column.write(
             cell,

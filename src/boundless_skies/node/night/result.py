@@ -67,7 +67,7 @@ class NightResult:
     skipped : list of SkippedFrame
         What gave no point.
     best : dict of str to MeasuredFrame
-        For each target, the frame with the least uncertainty.
+        For each target, the frame with the least uncertainty that shows it, if one does.
     """
 
     taken: list[NightPoint] = field(default_factory=list)
@@ -93,7 +93,7 @@ class NightResult:
             )
         )
         best = self.best.get(found.target.name)
-        if best is None or _uncertainty(frame) < _uncertainty(best):
+        if best is None or _doubt(frame) < _doubt(best):
             self.best[found.target.name] = frame
 
     def curves(self) -> list[LightCurve]:
@@ -119,8 +119,9 @@ def _length(curve: LightCurve) -> int:
     return len(curve.points)
 
 
-def _uncertainty(frame: MeasuredFrame) -> float:
-    return frame.found.measurement.uncertainty
+def _doubt(frame: MeasuredFrame) -> tuple[bool, float]:
+    """Order frames by how well the target shows in them: a limit comes after all points."""
+    return frame.found.is_limit, frame.found.measurement.uncertainty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +142,7 @@ class CurveSummary:
         Standard deviation of a point as it shows from each point to the next, so that slow
         changes of the star do not count; None below three points.
     stated_mag : float
-        Median of the stated uncertainties.
+        Median of the stated uncertainties; of limits where there are no others.
     comparison_stars : tuple of int
         Fewest and most.
     quality : dict of str to int
@@ -204,7 +205,7 @@ def summarise(curve: list[dict[str, Any]]) -> CurveSummary:
         brightest=min(magnitudes, default=float("nan")),
         faintest=max(magnitudes, default=float("nan")),
         scatter_mag=scatter(magnitudes),
-        stated_mag=statistics.median(point["uncertainty"] for point in curve),
+        stated_mag=statistics.median(point["uncertainty"] for point in real or curve),
         comparison_stars=(min(stars), max(stars)),
         quality=dict(Counter(str(point["quality_flag"]) for point in curve)),
         check_star=next(filter(None, map(check_name, curve)), None),
