@@ -9,6 +9,7 @@ import pytest
 from tests.support.starfields import Observation, StarField, catalogue_of
 
 from boundless_skies.cloud.domain.provenance import read_provenance
+from boundless_skies.node.catalogue import Stars
 from boundless_skies.node.photometry.check_star import CheckStar
 from boundless_skies.node.photometry.comparison import CatalogueSource, ComparisonStar
 from boundless_skies.node.photometry.photometer import FrameMeasurement, Photometer
@@ -184,6 +185,52 @@ class TestWhichStarsAreUsed:
         assert star_name(_as_comparison(night.field, 0)) not in used | {
             night.told["check_star"]["name"]
         }
+
+
+class TestOddStars:
+    """What a source tells of colours, and what the frame shows beside a star."""
+
+    def test_a_star_of_odd_colour_is_not_used(self) -> None:
+        """It would drift against the others with the airmass; an unknown colour is no reason."""
+
+        class Coloured(CatalogueSource):
+            def __init__(self, catalogue: Any, field: StarField) -> None:
+                super().__init__(catalogue)
+                self._odd, self._unknown = field.stars.mag[0], field.stars.mag[1]
+
+            def stars(self, *where: Any) -> list[ComparisonStar]:
+                return [replace(star, colour_bv=self._bv(star)) for star in super().stars(*where)]
+
+            def _bv(self, star: ComparisonStar) -> float | None:
+                if abs(star.magnitude - self._unknown) < 0.002:
+                    return None
+                return 2.1 if abs(star.magnitude - self._odd) < 0.002 else 0.7
+
+        night = Night(stars=12, frames=1, source=Coloured)
+        told = night.told
+        names = {star["name"] for star in told["comparisons"]} | {told["check_star"]["name"]}
+        assert len(names) == 11
+        assert star_name(_as_comparison(night.field, 0)) not in names
+        assert star_name(_as_comparison(night.field, 1)) in names
+
+    def test_a_blend_is_not_used(self) -> None:
+        """A star with another of nearly its light in its circle; the target does not feel it."""
+        rng = np.random.default_rng(33)
+        field = StarField.spread(rng, rng.uniform(10.0, 12.0, 12), np.array([TARGET_MAG]))
+        beside = Stars(
+            field.stars.ra_deg[:1] + 9.0 / 3600.0,
+            field.stars.dec_deg[:1],
+            field.stars.mag[:1] + 1.0,
+        )
+        blended = replace(field, stars=field.stars + beside)
+        photometer = Photometer(PhotometrySettings(), catalogue_of(blended.stars))
+        found = photometer.measure_exposure(blended.expose(Observation(), rng))
+        told = found.to_dict()
+        names = {star["name"] for star in told["comparisons"]} | {told["check_star"]["name"]}
+        assert len(names) == 11
+        assert star_name(_as_comparison(field, 0)) not in names
+        miss = found.measurement.magnitude - TARGET_MAG
+        assert abs(miss) < 3.0 * found.measurement.uncertainty < 0.05
 
 
 def _as_comparison(field: StarField, index: int) -> ComparisonStar:

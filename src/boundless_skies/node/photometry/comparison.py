@@ -25,6 +25,12 @@ _MOST_DETECTIONS = 1000
 LINEAR_FRACTION = 0.6
 # A neighbour this much fainter adds 6 % at most; the ensemble's offsets take that up.
 NEIGHBOUR_MAG = 3.0
+COLOUR_RANGE_MAG = 0.7
+"""How far in B - V a comparison star may lie from the median of its field.
+
+The air takes more of blue light than of red, so that a star of odd colour drifts against
+the others while the field sets.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +144,7 @@ def as_stars(comparisons: Sequence[ComparisonStar]) -> Stars:
 def choose(
     known: Sequence[ComparisonStar], around: Stars, target: Target, reach_deg: float, own_deg: float
 ) -> list[ComparisonStar]:
-    """Choose the candidates for comparison: constant, alone in their aperture, not the target.
+    """Choose the candidates: constant, alone in their aperture, of usual colour, not the target.
 
     The choice depends on nothing but source, catalogue, target and aperture, so that it
     is the same for every frame of a night.
@@ -165,14 +171,28 @@ def choose(
     distance = separation_deg(stars.ra_deg, stars.dec_deg, target.ra_deg, target.dec_deg)
     nearest = np.argsort(distance, kind="stable")
     nearest = nearest[distance[nearest] > reach_deg]
+    usual_bv = _median_colour(known)
     alone = (
         known[index]
         for index in nearest.tolist()
         if not known[index].is_variable
+        and _usual_colour(known[index], usual_bv)
         and _neighbours(stars, known[index], reach_deg, 0.0) == 0
         and _neighbours(around, known[index], reach_deg, own_deg) == 0
     )
     return list(itertools.islice(alone, MOST_STARS))
+
+
+def _median_colour(known: Sequence[ComparisonStar]) -> float | None:
+    colours = [star.colour_bv for star in known if star.colour_bv is not None]
+    return float(np.median(colours)) if colours else None
+
+
+def _usual_colour(star: ComparisonStar, usual_bv: float | None) -> bool:
+    """Say whether a star's colour is like the others'; an unknown one is taken as such."""
+    if star.colour_bv is None or usual_bv is None:
+        return True
+    return abs(star.colour_bv - usual_bv) <= COLOUR_RANGE_MAG
 
 
 def is_crowded(around: Stars, target: Target, reach_deg: float, own_deg: float) -> bool:
