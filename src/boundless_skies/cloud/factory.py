@@ -216,8 +216,8 @@ def make_app(cloud: Cloud) -> Observed:
         logging_config=None,
     )
     meters = cloud.services.metrics.meters
-    express = Express(app, cloud.services, node_calls.CONSTANT_CALLS)
-    return Observed(SecureHeaders(express), meters, cloud.config.trusted_proxies)
+    express = Express(SecureHeaders(app), cloud.services, node_calls.CONSTANT_CALLS)
+    return Observed(express, meters, cloud.config.trusted_proxies)
 
 
 def _answer_error(renderer: PageRenderer, request: CloudRequest, error: Exception) -> Response[Any]:

@@ -103,6 +103,7 @@ def _first_untrusted(peer: str, listed: str, is_trusted: Trust) -> str:
     return client
 
 
+@lru_cache(4_096)
 def _plain(address: str) -> str:
     return str(_parse(address) or address)
 

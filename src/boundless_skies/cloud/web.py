@@ -52,7 +52,7 @@ class SecureHeaders:
 
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":  # no other message has headers
-                message["headers"] = _secured(list(message["headers"]), is_https(scope))
+                message["headers"] = secured(list(message["headers"]), is_https(scope))
             await send(message)
 
         await self._app(scope, receive, send_secured)
@@ -95,7 +95,8 @@ def rest_of_path(request: CloudRequest, prefix: str) -> str:
     return path.removeprefix(prefix)
 
 
-def _secured(headers: list[tuple[bytes, bytes]], over_tls: bool) -> list[tuple[bytes, bytes]]:
+def secured(headers: list[tuple[bytes, bytes]], over_tls: bool) -> list[tuple[bytes, bytes]]:
+    """Return an answer's headers with the security headers that it does not set itself."""
     present = {name.lower(): value for name, value in headers}
     if present.keys().isdisjoint(EVERYWHERE):
         headers += _EVERYWHERE_ITEMS

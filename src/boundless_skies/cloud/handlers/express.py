@@ -17,8 +17,9 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from boundless_skies.cloud.handlers.context import provide_node
 from boundless_skies.cloud.handlers.errors import answer_error
+from boundless_skies.cloud.peers import is_https
 from boundless_skies.cloud.services.bundle import Services
-from boundless_skies.cloud.web import CloudRequest
+from boundless_skies.cloud.web import CloudRequest, secured
 
 ARGUMENTS = frozenset({"request", "services", "node"})
 """What a handler may ask for to be served here."""
@@ -73,7 +74,7 @@ class Express:
             reply = await call.function(**{name: given[name] for name in call.names})
         except Exception as error:  # noqa: BLE001 - each has its answer, as in the framework
             reply = call.answer(request, error)
-        await _send(reply, call.status, send)
+        await _send(reply, call.status, send, over_tls=is_https(scope))
 
 
 class _Call:
@@ -95,7 +96,9 @@ class _Call:
         return answer_error(request, error)
 
 
-async def _send(reply: dict[str, Any] | Response[Any], status: int, send: Send) -> None:
+async def _send(
+    reply: dict[str, Any] | Response[Any], status: int, send: Send, *, over_tls: bool
+) -> None:
     headers: list[tuple[bytes, bytes]] = []
     content: Any = reply
     if isinstance(reply, Response):
@@ -107,5 +110,6 @@ async def _send(reply: dict[str, Any] | Response[Any], status: int, send: Send) 
     body = content if isinstance(content, bytes) else msgspec.json.encode(content)
     if status != HTTP_NO_BODY:
         headers += [(b"content-length", b"%d" % len(body)), (b"content-type", JSON)]
+    headers = secured(headers, over_tls)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -4,12 +4,14 @@ The server's own protocol waits for such a peer for ever, and a few hundred of
 them would hold every connection that there is.
 """
 
-from asyncio import TimerHandle, Transport
+from asyncio import AbstractEventLoop, TimerHandle, Transport
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HELD_MAX_BYTES = 16 << 10
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,50 @@ class Patience:
     connections: int = 10_000
 
 
+class JoinedWrites:
+    """A transport whose writes of one moment leave together: an answer's head with its body.
+
+    Parameters
+    ----------
+    transport : Transport
+        What is written to.
+    loop : AbstractEventLoop
+        The loop that it belongs to.
+    """
+
+    __slots__ = ("_held", "_held_bytes", "_loop", "_transport")
+
+    def __init__(self, transport: Transport, loop: AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+
+    def __getattr__(self, name: str) -> Any:
+        """Return whatever else a transport has."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write when the loop turns next; at once where it is much, so that the pace holds."""
+        if not self._held:
+            self._loop.call_soon(self._flush)
+        self._held.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes > HELD_MAX_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        """Close, once everything is written."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held and not self._transport.is_closing():
+            self._transport.write(b"".join(self._held))
+        self._held.clear()
+        self._held_bytes = 0
+
+
 class PatientProtocol(HttpToolsProtocol):
     """Speaks HTTP with one peer, as patiently as `patience` says."""
 
@@ -40,7 +86,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Wait for the first request; a connection too many is told so."""
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
         if len(self.connections) > self.patience.connections:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
         else:

@@ -3,16 +3,29 @@
 SQLAlchemy prepares every value of every row anew. Here a statement is compiled
 once, the values' own processors are looked up once, and the rows go to the driver
 as plain tuples.
+
+On SQLite many rows are one step: at each step the driver lets Python's other threads
+go first, and while the calls keep one of them busy, a step a row takes many times as
+long as its work.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, insert
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Table, Update, insert
 from sqlalchemy.engine import Dialect
 
 Processor = Callable[[Any], Any]
+Row = tuple[Any, ...]
+
+VARIABLES_MAX = 32_766
+"""Of one statement of SQLite's, unless it was built for more."""
+_EXACT = "%!.17g"
+"""SQLite's form for a number of which no digit is lost."""
 
 
 def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -21,10 +34,64 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str
         return
     names = tuple(rows[0])
     statement, processors = _compiled_insert(connection.dialect, table, names)
-    plain = [tuple(row.values()) for row in rows]
-    if processors:
-        plain = [_process(values, processors) for values in plain]
-    connection.exec_driver_sql(statement, plain)
+    plain = [_process(tuple(row.values()), processors) for row in rows]
+    if is_postgresql(connection):
+        connection.exec_driver_sql(statement, plain)
+        return
+    head, _, marks = statement.rpartition(" VALUES ")
+    for part in _parts(plain, len(names)):
+        values = ", ".join([marks] * len(part))
+        connection.exec_driver_sql(f"{head} VALUES {values}", _flat(part))
+
+
+def update_many(
+    connection: Connection, statement: Update, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Execute an update, made once, for each of some rows of its parameters.
+
+    On SQLite its conditions may compare columns with parameters for equality only.
+    """
+    if not rows:
+        return
+    compiled = _compiled_update(connection.dialect, statement)
+    plain = [
+        _process(tuple([row[name] for name in compiled.names]), compiled.processors) for row in rows
+    ]
+    if is_postgresql(connection):
+        connection.exec_driver_sql(compiled.text, plain)
+        return
+    for part in _parts(plain, len(compiled.names)):
+        connection.exec_driver_sql(compiled.joined(len(part)), _flat(part))
+
+
+def fetch(
+    connection: Connection, columns: Mapping[str, type], rest: str, values: Row = ()
+) -> list[Row]:
+    """Return the rows of a query; on SQLite in one step.
+
+    Parameters
+    ----------
+    connection : Connection
+        Where it runs.
+    columns : mapping of str to type
+        What is selected: expressions, and what they are. No float may be NULL.
+    rest : str
+        The query from its FROM on, with ``?`` for each value.
+    values : tuple
+        The values.
+    """
+    if is_postgresql(connection):
+        numbers = count(1)
+        rest = re.sub(r"\?", lambda _: f"${next(numbers)}", rest)
+        query = f"SELECT {', '.join(columns)} {rest}"
+        return [tuple(row) for row in connection.exec_driver_sql(query, values)]
+    floats = [place for place, kind in enumerate(columns.values()) if kind is float]
+    query = _in_one_step(tuple(columns), tuple(floats), rest)
+    rows = msgspec.json.decode(connection.exec_driver_sql(query, values).scalar_one())
+    for place in floats:
+        for row in rows:
+            row[place] = float(row[place])
+    return [tuple(row) for row in rows]
 
 
 def sought(connection: Connection, kinds: Mapping[str, str], count: int) -> str:
@@ -40,19 +107,17 @@ def sought(connection: Connection, kinds: Mapping[str, str], count: int) -> str:
         How many rows there will be.
     """
     names = ", ".join(kinds)
-    if connection.dialect.name == "postgresql":
-        lists = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(kinds.values(), 1))
+    if is_postgresql(connection):
+        lists = ", ".join(f"?::{kind}[]" for kind in kinds.values())
         return f"unnest({lists}) AS sought({names})"
-    row = f"({', '.join('?' * len(kinds))})"
-    values = ", ".join([row] * count)
-    return f"(WITH v({names}) AS (VALUES {values}) SELECT * FROM v) AS sought"  # noqa: S608 - placeholders
+    return _given(names, len(kinds), count)
 
 
-def sought_values(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+def sought_values(connection: Connection, rows: Sequence[Row]) -> Row:
     """Return the rows of `sought` as the parameters of its statement."""
-    if connection.dialect.name == "postgresql":
+    if is_postgresql(connection):
         return tuple(list(column) for column in zip(*rows, strict=True))
-    return tuple(value for row in rows for value in row)
+    return _flat(rows)
 
 
 def reader(connection: Connection, column: ColumnElement[Any]) -> Processor:
@@ -62,17 +127,78 @@ def reader(connection: Connection, column: ColumnElement[Any]) -> Processor:
     return process or _as_it_is
 
 
+def is_postgresql(connection: Connection) -> bool:
+    """Tell which of the two databases it is."""
+    return connection.dialect.name == "postgresql"
+
+
+class _CompiledUpdate:
+    """An update in a dialect's words, and what its parameters go through."""
+
+    def __init__(self, dialect: Dialect, statement: Update) -> None:
+        compiled = statement.compile(dialect=dialect)
+        self.text = str(compiled)
+        self.names = tuple(compiled.positiontup or ())
+        found = [
+            (place, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
+            for place, name in enumerate(self.names)
+        ]
+        self.processors = tuple((place, each) for place, each in found if each is not None)
+
+    def joined(self, rows: int) -> str:
+        """Return it as one statement for so many rows, in SQLite's words."""
+        names = iter(self.names)
+        text = re.sub(r"\?", lambda _: f"sought.{next(names)}", self.text)
+        before, _, after = text.partition(" WHERE ")
+        source = _given(", ".join(self.names), len(self.names), rows)
+        return f"{before} FROM {source} WHERE {after}"
+
+
+def _given(names: str, width: int, rows: int) -> str:
+    row = f"({', '.join('?' * width)})"
+    values = ", ".join([row] * rows)
+    return f"(WITH v({names}) AS (VALUES {values}) SELECT * FROM v) AS sought"  # noqa: S608 - placeholders
+
+
+def _in_one_step(columns: Sequence[str], floats: Sequence[int], rest: str) -> str:
+    inner = ", ".join(f"{column} AS c{place}" for place, column in enumerate(columns))
+    outer = ", ".join(
+        f"printf('{_EXACT}', c{place})" if place in floats else f"c{place}"
+        for place in range(len(columns))
+    )
+    return f"SELECT json_group_array(json_array({outer})) FROM (SELECT {inner} {rest})"  # noqa: S608 - our own words
+
+
+def _parts(rows: Sequence[Row], width: int) -> Iterator[Sequence[Row]]:
+    """Part rows into few different sizes, so that few different statements are prepared."""
+    most = 1 << ((VARIABLES_MAX // width).bit_length() - 1)
+    begin = 0
+    while begin < len(rows):
+        size = min(most, 1 << ((len(rows) - begin).bit_length() - 1))
+        yield rows[begin : begin + size]
+        begin += size
+
+
+def _flat(rows: Sequence[Row]) -> Row:
+    return tuple([value for row in rows for value in row])
+
+
 def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _process(
-    values: tuple[Any, ...], processors: Sequence[tuple[int, Processor]]
-) -> tuple[Any, ...]:
+def _process(values: Row, processors: Sequence[tuple[int, Processor]]) -> Row:
+    if not processors:
+        return values
     processed = list(values)
     for place, process in processors:
         processed[place] = process(processed[place])
     return tuple(processed)
+
+
+@lru_cache
+def _compiled_update(dialect: Dialect, statement: Update) -> _CompiledUpdate:
+    return _CompiledUpdate(dialect, statement)
 
 
 @lru_cache

@@ -215,18 +215,21 @@ def _ensure_months(connection: Connection, bjds: Iterable[float]) -> None:
 def _find_held(connection: Connection, points: set[PointId]) -> Held:
     wanted = list(points)
     kinds = {"target_name": "text", "bjd_tdb": "float8", "filter": "text", "node_id": "text"}
+    kinds["place"] = "int"
     # A join that begins with what is sought: each point costs one look into the index, on
     # PostgreSQL into that of its month only.
-    query = (
-        "SELECT m.target_name, m.bjd_tdb, m.filter, m.node_id, m.id, m.revision, m.content_hash "  # noqa: S608 - placeholders
+    columns = {"sought.place": int, "m.id": int, "m.revision": int, "m.content_hash": str}
+    rows = bulk.fetch(
+        connection,
+        columns,
         f"FROM {bulk.sought(connection, kinds, len(wanted))} CROSS JOIN measurements AS m "
         "WHERE m.target_name = sought.target_name AND m.bjd_tdb = sought.bjd_tdb "
-        "AND m.filter = sought.filter AND m.node_id = sought.node_id"
+        "AND m.filter = sought.filter AND m.node_id = sought.node_id",
+        bulk.sought_values(connection, [(*point, place) for place, point in enumerate(wanted)]),
     )
     held: Held = {}
-    rows = connection.exec_driver_sql(query, bulk.sought_values(connection, wanted))
-    for target, bjd, band, node, number, revision, content in rows:
-        held.setdefault((target, bjd, band, node), {})[content] = (number, revision)
+    for place, number, revision, content in rows:
+        held.setdefault(wanted[place], {})[content] = (number, revision)
     return held
 
 

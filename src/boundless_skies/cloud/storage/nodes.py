@@ -87,13 +87,15 @@ def find_keys(connection: Connection, node_id: str) -> NodeKeys | None:
 def list_keys(connection: Connection, node_ids: Sequence[str]) -> dict[str, NodeKeys]:
     """Return what the keys of some nodes are checked against, by ``node_id``."""
     wanted = [(node_id,) for node_id in dict.fromkeys(node_ids)]
-    query = (
-        "SELECT n.node_id, n.key_hash, n.pending_key_hash, n.previous_key_hash, "  # noqa: S608 - placeholders
-        "n.previous_key_until, n.rotation_asked_at, n.revoked_at "
+    columns = ("node_id", "key_hash", "pending_key_hash", "previous_key_hash")
+    instants = ("previous_key_until", "rotation_asked_at", "revoked_at")
+    rows = bulk.fetch(
+        connection,
+        {f"n.{name}": str for name in (*columns, *instants)},
         f"FROM {bulk.sought(connection, {'node_id': 'text'}, len(wanted))} CROSS JOIN nodes AS n "
-        "WHERE n.node_id = sought.node_id"
+        "WHERE n.node_id = sought.node_id",
+        bulk.sought_values(connection, wanted),
     )
-    rows = connection.exec_driver_sql(query, bulk.sought_values(connection, wanted))
     to_instant = bulk.reader(connection, _c.revoked_at)
     return {
         node_id: NodeKeys(
@@ -155,8 +157,7 @@ def record_beats(connection: Connection, beats: Mapping[str, TakenBeat]) -> None
     Always in the order of names, so that two processes do not wait for each other.
     """
     rows = [_beat_row(node_id, beats[node_id]) for node_id in sorted(beats)]
-    if rows:
-        connection.execute(_BEAT, rows)
+    bulk.update_many(connection, _BEAT, rows)
 
 
 def keep_pending_key(connection: Connection, node_id: str, pending_hash: str) -> bool:

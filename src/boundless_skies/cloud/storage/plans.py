@@ -60,13 +60,15 @@ def find_current(connection: Connection, node_id: str) -> PublishedPlan | None:
 def find_stored(connection: Connection, node_ids: Sequence[str]) -> dict[str, StoredPlan]:
     """Return the current plans of some nodes, by ``node_id``, as they are kept."""
     wanted = [(node_id,) for node_id in dict.fromkeys(node_ids)]
-    query = (
-        "SELECT sought.node_id, p.plan_id, p.night, p.generated_at, CAST(p.items AS TEXT) "  # noqa: S608 - placeholders
-        f"FROM {bulk.sought(connection, {'node_id': 'text'}, len(wanted))} CROSS JOIN plans AS p "
+    columns = ("sought.node_id", "p.plan_id", "p.night", "p.generated_at", "CAST(p.items AS TEXT)")
+    rows = bulk.fetch(
+        connection,
+        dict.fromkeys(columns, str),
+        f"FROM {bulk.sought(connection, {'node_id': 'text'}, len(wanted))} CROSS JOIN plans AS p "  # noqa: S608 - placeholders
         "WHERE p.plan_id = (SELECT q.plan_id FROM plans AS q WHERE q.node_id = sought.node_id "
-        "ORDER BY q.published_at DESC, q.plan_id LIMIT 1)"
+        "ORDER BY q.published_at DESC, q.plan_id LIMIT 1)",
+        bulk.sought_values(connection, wanted),
     )
-    rows = connection.exec_driver_sql(query, bulk.sought_values(connection, wanted))
     to_instant = bulk.reader(connection, plans.c.generated_at)
     return {
         node_id: StoredPlan(plan_id, night, to_instant(generated_at), items)

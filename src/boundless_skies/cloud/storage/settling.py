@@ -6,10 +6,11 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, select, true, update
+from sqlalchemy import Connection, bindparam, case, func, select, update
 
 from boundless_skies.cloud.domain.validation import Observation, Status
 from boundless_skies.cloud.schema.tables import measurements, tallies
+from boundless_skies.cloud.storage import bulk
 from boundless_skies.cloud.storage.upserting import insert_or
 
 _c = measurements.c
@@ -36,54 +37,47 @@ class Unsettled:
 
 def take_unsettled(connection: Connection, limit: int) -> list[Unsettled]:
     """Return measurements that nobody has settled, locked against other processes."""
-    query = (
-        select(_c.id, _c.target_name, _c.filter, _c.node_id, _c.bjd_tdb, _c.revision)
-        .where(_c.validation.is_(None))
-        .order_by(_c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [Unsettled(*row) for row in connection.execute(query)]
+    columns = {"id": int, "target_name": str, "filter": str, "node_id": str}
+    columns |= {"bjd_tdb": float, "revision": int}
+    lock = "FOR UPDATE SKIP LOCKED" if bulk.is_postgresql(connection) else ""
+    rest = f"FROM measurements WHERE validation IS NULL ORDER BY id LIMIT ? {lock}"
+    return [Unsettled(*row) for row in bulk.fetch(connection, columns, rest, (limit,))]
 
 
 def read_between(
     connection: Connection, target_name: str, band: str, low_bjd: float, high_bjd: float
 ) -> list[tuple[Observation, str | None]]:
     """Return the newest revisions of points in a span, with what they were found to be."""
-    query = select(
-        _c.id, _c.node_id, _c.bjd_tdb, _c.magnitude, _c.uncertainty, _c.review, _c.validation
-    ).where(
-        _c.target_name == target_name,
-        _c.filter == band,
-        _c.bjd_tdb.between(low_bjd, high_bjd),
-        _c.is_newest == true(),
+    columns = {"id": int, "node_id": str, "bjd_tdb": float, "magnitude": float}
+    columns |= {"uncertainty": float, "review": str, "validation": str}
+    rest = (
+        "FROM measurements "
+        "WHERE target_name = ? AND filter = ? AND bjd_tdb BETWEEN ? AND ? AND is_newest"
     )
+    rows = bulk.fetch(connection, columns, rest, (target_name, band, low_bjd, high_bjd))
     return [
         (
             Observation(
-                id=row.id,
-                node_id=row.node_id,
-                bjd=row.bjd_tdb,
-                magnitude=row.magnitude,
-                uncertainty=row.uncertainty,
-                review=row.review,
+                id=number,
+                node_id=node_id,
+                bjd=bjd,
+                magnitude=magnitude,
+                uncertainty=uncertainty,
+                review=review,
             ),
-            row.validation,
+            validation,
         )
-        for row in connection.execute(query)
+        for number, node_id, bjd, magnitude, uncertainty, review, validation in rows
     ]
 
 
 def set_statuses(connection: Connection, statuses: dict[tuple[int, float], Status]) -> None:
     """Keep what points were found to be, by number and BJD_TDB."""
-    if statuses:
-        connection.execute(
-            _SET_STATUS,
-            [
-                {"of_id": number, "at_bjd": bjd, "status": str(status)}
-                for (number, bjd), status in sorted(statuses.items())
-            ],
-        )
+    rows = [
+        {"of_id": number, "at_bjd": bjd, "status": str(status)}
+        for (number, bjd), status in sorted(statuses.items())
+    ]
+    bulk.update_many(connection, _SET_STATUS, rows)
 
 
 def tally(connection: Connection, rows: Sequence[Unsettled]) -> None:
