@@ -124,4 +124,4 @@ def test_a_flood_of_addresses_takes_bounded_memory(monkeypatch: pytest.MonkeyPat
     for number in range(1_000):
         now[0] += 0.01
         buckets.take(f"address {number}")
-        assert len(buckets._buckets) <= 100
+        assert len(buckets._full_at) <= 100

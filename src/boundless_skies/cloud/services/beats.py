@@ -11,7 +11,7 @@ from boundless_skies.cloud.storage import nodes
 from boundless_skies.cloud.storage.database import Database
 from boundless_skies.cloud.storage.nodes import TakenBeat
 
-FLUSH_S = 1.0
+FLUSH_S = 0.2
 """How much of the newest beats a crash may cost."""
 GROUP_MAX = 2_000
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class BeatBook:
-    """Keeps each node's newest beat in memory for about a second, then writes all at once.
+    """Keeps each node's newest beat in memory for a moment, then writes all at once.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class BeatBook:
         self._writing = asyncio.Lock()
 
     def take(self, node_id: str, beat: Beat) -> TakenBeat:
-        """Take a beat; it is written within about a second."""
+        """Take a beat; it is written within a second."""
         taken = TakenBeat(beat, self._clock())
         self._newest[node_id] = taken
         return taken
@@ -58,7 +58,7 @@ class BeatBook:
                         del self._newest[node_id]
 
     async def keep_flushing(self) -> None:
-        """Write about once a second, until cancelled."""
+        """Write several times a second, until cancelled."""
         while True:
             await asyncio.sleep(FLUSH_S)
             try:

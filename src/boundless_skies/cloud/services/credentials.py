@@ -6,7 +6,6 @@ always looked up: no key is refused from memory.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -38,11 +37,11 @@ REASON_MAX_CHARS = 500
 REFUSED = "invalid node credentials"
 
 
-@dataclass(slots=True)
-class _Known:
-    key_hash: str
-    caller: Caller
-    until: datetime | None
+_Known = tuple[str, bool, datetime | None]
+"""Hash of a key, whether a new one is asked for, until when it is valid.
+
+A plain tuple, of which there may be many: the search for garbage passes it over.
+"""
 
 
 class CredentialService:
@@ -72,11 +71,12 @@ class CredentialService:
     def recall(self, node_id: str | None, api_key: str | None) -> Caller | None:
         """Return the node of credentials that are known here; None where they must be looked up."""
         known = self._known.get(node_id or "")
-        if known is None or api_key is None or key_hash(api_key) != known.key_hash:
+        if known is None or node_id is None or api_key is None:
             return None
-        if known.until is not None and self._clock() >= known.until:
+        hashed, rotation_asked, until = known
+        if key_hash(api_key) != hashed or (until is not None and self._clock() >= until):
             return None
-        return known.caller
+        return Caller(node_id, rotation_asked)
 
     async def authenticate(self, node_id: str | None, api_key: str | None) -> Caller:
         """Return the node that these credentials belong to.
@@ -207,17 +207,17 @@ class CredentialService:
                 partial(self._promote, node_id=node_id, pending_hash=presented)
             )
             keys = NodeKeys(presented, None, keys.key_hash, None, False, keys.revoked_at)
-        known = self._judge(node_id, presented, keys)
+        known = self._judge(presented, keys)
         # What changed while the look-up was under way is not to be remembered as it was before.
         if forgotten == self._forgotten:
             self._remember(node_id, known)
-        return known.caller
+        return Caller(node_id, keys.rotation_asked)
 
     async def _find_keys(self, node_ids: Sequence[str]) -> list[NodeKeys | None]:
         found = await self._database.read(partial(nodes.list_keys, node_ids=node_ids))
         return [found.get(node_id) for node_id in node_ids]
 
-    def _judge(self, node_id: str, presented: str, keys: NodeKeys) -> _Known:
+    def _judge(self, presented: str, keys: NodeKeys) -> _Known:
         current = presented == keys.key_hash
         previous = (
             presented == keys.previous_hash
@@ -229,7 +229,7 @@ class CredentialService:
         if keys.revoked_at is not None:
             raise KeyRevoked(REFUSED)
         until = None if current else keys.previous_until
-        return _Known(presented, Caller(node_id, keys.rotation_asked), until)
+        return presented, keys.rotation_asked, until
 
     def _remember(self, node_id: str, known: _Known) -> None:
         if len(self._known) >= KNOWN_MAX:

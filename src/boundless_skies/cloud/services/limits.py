@@ -35,7 +35,7 @@ class Buckets:
         self._burst = burst
         self._per_s = burst / fill_s
         self._monotonic = monotonic
-        self._buckets: dict[str, tuple[float, float]] = {}
+        self._full_at: dict[str, float] = {}
 
     def wait_s(self, key: str) -> float:
         """Return how long a key must wait for a token (s); 0 where there is one."""
@@ -47,28 +47,27 @@ class Buckets:
         """Take a token where there is one; return how long the key must wait else (s)."""
         if not self._burst:
             return 0.0
-        level = self._level(key)
+        now_s = self._monotonic()
+        full_at = max(self._full_at.get(key, now_s), now_s)
+        level = self._burst - (full_at - now_s) * self._per_s
         if level < 1.0:
             return (1.0 - level) / self._per_s
-        if len(self._buckets) >= KNOWN_MAX:
+        if len(self._full_at) >= KNOWN_MAX:
             self._forget_full()
-        self._buckets[key] = (level - 1.0, self._monotonic())
+        self._full_at[key] = full_at + 1.0 / self._per_s
         return 0.0
 
     def _level(self, key: str) -> float:
-        held = self._buckets.get(key)
-        if held is None:
-            return self._burst
-        level, then = held
-        return min(self._burst, level + (self._monotonic() - then) * self._per_s)
+        missing_s = self._full_at.get(key, 0.0) - self._monotonic()
+        return self._burst - max(missing_s, 0.0) * self._per_s
 
     def _forget_full(self) -> None:
         """Forget who has waited long enough; under a flood of addresses, everybody."""
-        full = [key for key in self._buckets if self._level(key) >= self._burst - 1.0]
+        full = [key for key in self._full_at if self._level(key) >= self._burst - 1.0]
         for key in full:
-            del self._buckets[key]
-        if len(self._buckets) >= KNOWN_MAX:
-            self._buckets.clear()
+            del self._full_at[key]
+        if len(self._full_at) >= KNOWN_MAX:
+            self._full_at.clear()
 
 
 class LimitService:

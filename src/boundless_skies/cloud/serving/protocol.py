@@ -83,6 +83,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._take_timer: TimerHandle | None = None
         self._head_bytes = 0
         self._in_body = False
+        self._head_is_whole = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Wait for the first request; a connection too many is told so."""
@@ -100,29 +101,43 @@ class PatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; what is no body is a head, also blank lines that never become one."""
-        if not self._in_body:
-            self._await_head()
-        if self._head_timer is not None:
-            self._head_bytes += len(data)
+        self._head_is_whole = self._in_body
         super().data_received(data)
-        if self._head_timer is not None and self._head_bytes > self.patience.head_bytes:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        # Nearly every head comes whole, and costs no timer.
+        if not self._head_is_whole:
+            self._await_head()
+            self._head_bytes += len(data)
+            if self._head_bytes > self.patience.head_bytes:
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """Begin a request's head."""
+        self._head_is_whole = False
         super().on_message_begin()
-        self._await_head()
 
     def on_headers_complete(self) -> None:
         """Begin a request's body, for which the handlers have limits of their own."""
         self._head_timer = _stop(self._head_timer)
-        self._in_body = True
+        self._head_is_whole = self._in_body = True
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """End a request's body."""
         self._in_body = False
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """End an answer, and forget the request.
+
+        The server would keep it until the next one comes: with many connections, that is
+        what most of the memory holds, and what the search for garbage goes through.
+        """
+        super().on_response_complete()
+        cycle = self.cycle
+        if cycle.response_complete and not cycle.more_body:
+            if self.scope is cycle.scope:
+                del self.scope, self.headers
+            self.cycle = None  # type: ignore[assignment]
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, in JSON as every error."""
