@@ -137,6 +137,7 @@ def _make_services(
     beats = BeatBook(database, clock)
     names = TargetNames(clock)
     node_service = NodeService(database, beats, clock)
+    measurement_service = MeasurementService(database, names, clock)
     limits = ImageLimits(
         size_bytes=config.image_max_bytes,
         quota_bytes=config.image_quota_bytes,
@@ -147,7 +148,7 @@ def _make_services(
         credentials=CredentialService(database, clock),
         limits=LimitService(config.rates),
         nodes=node_service,
-        measurements=MeasurementService(database, names, clock),
+        measurements=measurement_service,
         plans=PlanService(database, clock),
         interrupts=InterruptService(database, clock),
         images=ImageService(database, blobs, thumbnails, limits, clock),
@@ -158,7 +159,7 @@ def _make_services(
         admission=AdmissionService(database, clock),
         control_room=ControlRoom(database, beats, node_service, clock),
         reviews=ReviewService(database, clock),
-        settling=SettlingService(database),
+        settling=SettlingService(database, lambda: measurement_service.taken),
         metrics=MetricsService(Meters(), database, clock),
         readiness=ReadinessService(database, blobs),
         target_names=names,

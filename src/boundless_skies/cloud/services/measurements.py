@@ -49,6 +49,8 @@ class MeasurementService:
         self._database = database
         self._names = names
         self._clock = clock
+        self.taken = 0
+        """How many measurements were taken in by this process."""
         self.group: Grouping[Entry, Outcome] = Grouping(
             self._commit, what="measurements", most=GROUP_MAX, waiting_max=WAITING_MAX
         )
@@ -117,6 +119,7 @@ class MeasurementService:
 
     async def _commit(self, entries: Sequence[Entry]) -> list[Outcome]:
         generation = self._names.generation
+        self.taken += len(entries)
         outcomes, kept = await self._database.write(partial(self._add_all, entries=entries))
         self._names.remember(kept, generation)
         return outcomes

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 
@@ -14,12 +16,14 @@ from boundless_skies.cloud.storage import settling, targets
 from boundless_skies.cloud.storage.database import Database
 from boundless_skies.cloud.storage.settling import Unsettled
 
-GROUP_MAX = 100
-"""Small, for on SQLite the measurements that come in wait behind it."""
+GROUP_MAX = 200
+GROUP_MIN = 10
+HOLD_S = 0.02
+"""How long a group shall take: on SQLite, the measurements that come in wait behind it."""
 IDLE_S = 1.0
 """How often it is looked for something to settle."""
-REST_FACTOR = 4.0
-"""How much longer it rests than it worked: measurements that come in go first."""
+REST_FACTOR = 9.0
+"""How much longer it rests than it worked while measurements come in: they go first."""
 
 logger = logging.getLogger(__name__)
 
@@ -34,32 +38,46 @@ class SettlingService:
     ----------
     database : Database
         Where measurements are kept.
+    taken : callable
+        Tells how many measurements this process has taken in.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, taken: Callable[[], int] = lambda: 0) -> None:
         self._database = database
+        self._taken = taken
+        self._size = GROUP_MIN
 
     async def settle_some(self) -> int:
-        """Settle up to 100 measurements; return how many."""
-        return await self._database.write(settle_group)
+        """Settle some measurements; return how many."""
+        settled, took_s = await self._database.write(partial(_timed, size=self._size))
+        if settled == self._size:
+            best = settled * HOLD_S / max(took_s, 1e-4)
+            self._size = round(min(max(best, GROUP_MIN), 2 * settled, GROUP_MAX))
+        return settled
 
     async def keep_settling(self) -> None:
         """Settle whatever comes in, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            began_s = loop.time()
+            began_s, before = loop.time(), self._taken()
             settled = 0
             try:
                 settled = await self.settle_some()
             except CloudError as error:
                 logger.warning("measurements are not settled yet: %s", error)
-            worked_s = loop.time() - began_s
-            await asyncio.sleep(REST_FACTOR * worked_s if settled else IDLE_S)
+            busy = self._taken() != before
+            rest_s = REST_FACTOR * (loop.time() - began_s) if busy else 0.0
+            await asyncio.sleep(rest_s if settled else IDLE_S)
 
 
-def settle_group(connection: Connection) -> int:
-    """Settle some measurements in one transaction; return how many."""
-    rows = settling.take_unsettled(connection, GROUP_MAX)
+def _timed(connection: Connection, *, size: int) -> tuple[int, float]:
+    began_s = time.perf_counter()
+    return settle_group(connection, size), time.perf_counter() - began_s
+
+
+def settle_group(connection: Connection, size: int = GROUP_MAX) -> int:
+    """Settle up to so many measurements in one transaction; return how many."""
+    rows = settling.take_unsettled(connection, size)
     if not rows:
         return 0
     by_series = attrgetter("target_name", "filter", "bjd", "id")
