@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cloud, link
+from benchmarks import cloud, link, photometry
 from benchmarks.page import machine, with_section
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 # A section is a module with a ``TITLE`` and a ``section()`` that measures and returns Markdown.
-SECTIONS = {"link": link, "cloud": cloud}
+SECTIONS = {"link": link, "cloud": cloud, "photometry": photometry}
 
 
 def write(name: str, options: dict[str, Any]) -> None:
