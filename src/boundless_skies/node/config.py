@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from boundless_skies.node.catalogue_names import BUNDLED, NAMES
 from boundless_skies.node.errors import NodeError
 from boundless_skies.node.fits.channel import Channel
 
@@ -195,6 +196,22 @@ KEYS: tuple[Key, ...] = (
         1,
         1e9,
         "The camera's number at which a pixel is full. Only where the frames don't show it.",
+    ),
+    Key(
+        path="photometry.catalogues",
+        kind=Kind.TEXTS,
+        default=[BUNDLED],
+        choices=NAMES,
+        meaning="Where the brightness of comparison stars is taken from, the first that has "
+        "enough: vsp (the AAVSO's sequences), apass, gaia, each asked over the network (10 s at "
+        "most) and then kept on disk; bundled comes with the node, needs no network, and is "
+        "always the last. Good with a network: [vsp, apass, gaia, bundled].",
+    ),
+    _text(
+        "photometry.catalogue_cache",
+        "",
+        "The folder in which answers of catalogues are kept (50 MB at most). Left empty, it is "
+        "'catalogues' in the node's data folder, else in your cache folder.",
     ),
     _text(
         "photometry.target.name",
@@ -399,10 +416,11 @@ def _take(key: Key, value: Any, config: dict[str, Any]) -> Iterator[str]:
 def _problem(key: Key, value: Any) -> str:
     if not _fits(key.kind, value):
         return f"{key.path} must be {key.kind}, not {_told(key, value)}.{_hint(key.kind, value)}"
-    if key.choices and value not in key.choices:
-        return f"{key.path} must be one of {', '.join(key.choices)}, not {_told(key, value)}" + (
-            _meant(key, value)
-        )
+    for text in value if key.kind is Kind.TEXTS else [value]:
+        if key.choices and text not in key.choices:
+            return f"{key.path} must be one of {', '.join(key.choices)}, not {_told(key, text)}" + (
+                _meant(key, text)
+            )
     if key.kind not in {Kind.NUMBER, Kind.WHOLE}:
         return ""
     low, high = key.low or 0.0, key.high or 0.0

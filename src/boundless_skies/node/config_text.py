@@ -117,6 +117,8 @@ def _markdown_row(key: Key) -> str:
 def _values(key: Key) -> str:
     if key.kind in {Kind.NUMBER, Kind.WHOLE}:
         return f"{key.kind}, {key.low:g} to {key.high:g}"
+    if key.choices and key.kind is Kind.TEXTS:
+        return f"a list of {', '.join(f'`{choice}`' for choice in key.choices)}"
     if key.choices:
         return " or ".join(f"`{choice}`" for choice in key.choices)
     return str(key.kind)

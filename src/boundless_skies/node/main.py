@@ -15,6 +15,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from boundless_skies.node.catalogue_names import NAMES
 from boundless_skies.node.config import DEFAULT_PATH, ConfigFileError, defaults, load_config
 from boundless_skies.node.config_text import annotated_yaml
 from boundless_skies.node.errors import NodeError
@@ -274,6 +275,14 @@ def _file_option(
 @_file_option("--sound", "The light curve to listen to (WAV).", default="light_curve.wav")
 @_file_option("--aavso", "A report in the AAVSO's Extended File Format; needs --obscode.")
 @click.option("--obscode", metavar="CODE", help="Your observer code, as the AAVSO gave it to you.")
+@click.option(
+    "--catalogue",
+    "catalogues",
+    multiple=True,
+    type=click.Choice(NAMES),
+    help="Where comparison stars come from, instead of the config's; repeat it in the order of "
+    "your wishes. All but bundled are asked over the network.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as a JSON object.")
 @click.option(
     "--workers",
@@ -292,6 +301,7 @@ def measure(
     sound_path: Path | None,
     aavso_path: Path | None,
     obscode: str | None,
+    catalogues: tuple[str, ...],
     as_json: bool,
     workers: int | None,
 ) -> None:
@@ -321,6 +331,8 @@ def measure(
     config["photometry"]["target"] |= {
         name: value for name, value in chosen.items() if value is not None
     }
+    if catalogues:
+        config["photometry"]["catalogues"] = list(catalogues)
     wishes = Wishes(
         csv_path=csv_path,
         plot_path=plot_path,

@@ -104,6 +104,15 @@ def test_absent_blocks_and_none_mean_defaults(tmp_path: Path) -> None:
     assert _load(tmp_path, text) == defaults()
 
 
+def test_catalogues_are_known_by_their_names(tmp_path: Path) -> None:
+    """A list with a misspelt one says which, and what was meant."""
+    good = _load(tmp_path, "photometry: {catalogues: [vsp, bundled]}\n")
+    assert good["photometry"]["catalogues"] == ["vsp", "bundled"]
+    with pytest.raises(ConfigFileError, match="not 'apas'; did you mean apass") as caught:
+        _load(tmp_path, "photometry: {catalogues: [vsp, apas]}\n")
+    assert len(caught.value.problems) == 1
+
+
 def test_blocks_of_other_programs_are_let_be(tmp_path: Path) -> None:
     """A config of the field with devices, safety and AAVSO loads; its own keys are ours too."""
     text = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from boundless_skies.node.photometry.comparison import ComparisonStar
+from boundless_skies.node.catalogue.comparison_star import ComparisonStar
 from boundless_skies.node.photometry.ensemble import Behaviour, ZeroPoint
 from boundless_skies.node.solving.field import FloatArray
 

@@ -1,14 +1,14 @@
 """Which stars a target is compared with, and what a frame shows of them."""
 
 import itertools
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from boundless_skies.node.catalogue import Catalogue, Stars
+from boundless_skies.node.catalogue.comparison_star import ComparisonStar
 from boundless_skies.node.catalogue.tycho2 import separation_deg
 from boundless_skies.node.errors import NoComparisonStars
 from boundless_skies.node.photometry.aperture import Aperture, Fluxes
@@ -21,75 +21,18 @@ LEAST_SNR = 20.0
 MOST_STARS = 120
 MOST_FIELD_STARS = 200
 _MOST_DETECTIONS = 1000
+_STARS_FOR_DEPTH = 200
+_DEPTH_MARGIN_MAG = 1.0
 # Cameras with anti-blooming bend long before they saturate.
 LINEAR_FRACTION = 0.6
 # A neighbour this much fainter adds 6 % at most; the ensemble's offsets take that up.
 NEIGHBOUR_MAG = 3.0
 COLOUR_RANGE_MAG = 0.7
-"""How far in B - V a comparison star may lie from the median of its field.
+"""How far in B - V, or in BP - RP, a comparison star may lie from the median of its field.
 
 The air takes more of blue light than of red, so that a star of odd colour drifts against
 the others while the field sets.
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComparisonStar:
-    """A star whose magnitude is known.
-
-    Attributes
-    ----------
-    ra_deg, dec_deg : float
-        Position, J2000 (ICRS), degrees.
-    magnitude : float
-        In `band`.
-    uncertainty : float or None
-        Of `magnitude`, magnitudes; None where the catalogue does not tell.
-    band : str
-        As the AAVSO abbreviates it; ``"VT"`` is Tycho-2's own.
-    colour_bv : float or None
-        B - V, magnitudes, where it is known.
-    name : str or None
-        What it is called in its catalogue: an AUID, a number, a label on a chart.
-    catalogue : str
-        Where the magnitude comes from.
-    is_variable : bool
-        Known, or suspected, to vary; such a star is never compared with.
-    """
-
-    ra_deg: float
-    dec_deg: float
-    magnitude: float
-    uncertainty: float | None = None
-    band: str = "V"
-    colour_bv: float | None = None
-    name: str | None = None
-    catalogue: str
-    is_variable: bool = False
-
-
-class ComparisonSource(Protocol):
-    """Something that knows the magnitudes of stars."""
-
-    def stars(
-        self, field_center: tuple[float, float], radius_deg: float, bright: float, faint: float
-    ) -> list[ComparisonStar]:
-        """Return the stars around a position.
-
-        Parameters
-        ----------
-        field_center : tuple of float
-            Right ascension and declination, J2000, degrees.
-        radius_deg : float
-            How far from it they may lie.
-        bright, faint : float
-            The brightest and the faintest magnitude of interest.
-
-        Returns
-        -------
-        list of ComparisonStar
-            In any order; empty where it knows none.
-        """
 
 
 class CatalogueSource:
@@ -142,7 +85,12 @@ def as_stars(comparisons: Sequence[ComparisonStar]) -> Stars:
 
 
 def choose(
-    known: Sequence[ComparisonStar], around: Stars, target: Target, reach_deg: float, own_deg: float
+    known: Sequence[ComparisonStar],
+    around: Stars,
+    target: Target,
+    reach_deg: float,
+    own_deg: float,
+    faint_mag: float = math.inf,
 ) -> list[ComparisonStar]:
     """Choose the candidates: constant, alone in their aperture, of usual colour, not the target.
 
@@ -161,6 +109,8 @@ def choose(
         How near no other star may be that is brighter, or less than 3 mag fainter.
     own_deg : float
         A star of the bundled catalogue nearer than this is the same star.
+    faint_mag : float, optional
+        Fainter stars are not chosen; as neighbours they count.
 
     Returns
     -------
@@ -171,28 +121,34 @@ def choose(
     distance = separation_deg(stars.ra_deg, stars.dec_deg, target.ra_deg, target.dec_deg)
     nearest = np.argsort(distance, kind="stable")
     nearest = nearest[distance[nearest] > reach_deg]
-    usual_bv = _median_colour(known)
+    usual = _usual_colours(known)
     alone = (
         known[index]
         for index in nearest.tolist()
         if not known[index].is_variable
-        and _usual_colour(known[index], usual_bv)
+        and known[index].magnitude <= faint_mag
+        and _is_usual(known[index], usual)
         and _neighbours(stars, known[index], reach_deg, 0.0) == 0
         and _neighbours(around, known[index], reach_deg, own_deg) == 0
     )
     return list(itertools.islice(alone, MOST_STARS))
 
 
-def _median_colour(known: Sequence[ComparisonStar]) -> float | None:
-    colours = [star.colour_bv for star in known if star.colour_bv is not None]
-    return float(np.median(colours)) if colours else None
+def _colours(star: ComparisonStar) -> FloatArray:
+    """Return B - V and BP - RP; NaN where unknown."""
+    return np.array([star.colour_bv, star.colour_bp_rp], np.float64)
 
 
-def _usual_colour(star: ComparisonStar, usual_bv: float | None) -> bool:
+def _usual_colours(known: Sequence[ComparisonStar]) -> FloatArray:
+    """Return the median of each colour; NaN where no star tells it."""
+    colours = np.array([_colours(star) for star in known]).reshape(-1, 2).T
+    told = [column[np.isfinite(column)] for column in colours]
+    return np.array([np.median(column) if column.size else np.nan for column in told])
+
+
+def _is_usual(star: ComparisonStar, usual: FloatArray) -> bool:
     """Say whether a star's colour is like the others'; an unknown one is taken as such."""
-    if star.colour_bv is None or usual_bv is None:
-        return True
-    return abs(star.colour_bv - usual_bv) <= COLOUR_RANGE_MAG
+    return not bool((np.abs(_colours(star) - usual) > COLOUR_RANGE_MAG).any())
 
 
 def is_crowded(around: Stars, target: Target, reach_deg: float, own_deg: float) -> bool:
@@ -216,6 +172,42 @@ def is_crowded(around: Stars, target: Target, reach_deg: float, own_deg: float) 
     """
     distance = separation_deg(around.ra_deg, around.dec_deg, target.ra_deg, target.dec_deg)
     return bool(((distance > own_deg) & (distance <= reach_deg)).any())
+
+
+def faintest_mag(exposure: Exposure, around: Stars, aperture: Aperture) -> float:
+    """Return how faint a star may be to be well seen in a frame, with a margin.
+
+    A catalogue that goes deep lists more stars than a frame shows; those nearest to the
+    target would all be too faint.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        The frame.
+    around : Stars
+        The bundled catalogue's stars there, which tell roughly how bright the frame shows
+        stars.
+    aperture : Aperture
+        Circle and ring.
+
+    Returns
+    -------
+    float
+        Magnitude of a signal to noise of 20, and 1 mag; infinite where no star tells.
+    """
+    brightest = around[:_STARS_FOR_DEPTH]
+    x, y = exposure.places(brightest)
+    shown = exposure.inside(x, y, aperture.outer_px)
+    fluxes = exposure.fluxes(x[shown], y[shown], aperture)
+    seen = _well_shown(exposure, fluxes)
+    if not seen.any():
+        return math.inf
+    zero_point = float(np.median(brightest.mag[shown][seen] - fluxes.instrumental_mag[seen]))
+    photons = LEAST_SNR / exposure.assumed_gain
+    sky_adu2 = math.pi * aperture.radius_px**2 * exposure.detection.noise_adu**2
+    # The root of flux = SNR · √(flux / gain + area · noise²).
+    flux = LEAST_SNR * (photons + math.sqrt(photons**2 + 4.0 * sky_adu2)) / 2.0
+    return zero_point - 2.5 * math.log10(flux) + _DEPTH_MARGIN_MAG
 
 
 def tie(exposure: Exposure, ensemble: Ensemble, scintillation_mag: float = 0.0) -> ZeroPoint:

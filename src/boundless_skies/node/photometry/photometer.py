@@ -1,17 +1,29 @@
 """The photometer: measures the target of each frame of a night on the same comparison stars."""
 
 import datetime as dt
+import itertools
 import math
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from astropy.wcs import WCS
 
 from boundless_skies.node.catalogue import Catalogue
+from boundless_skies.node.catalogue.comparison_star import ComparisonSource, ComparisonStar
+from boundless_skies.node.catalogue.online.cache import AnswerCache
+from boundless_skies.node.catalogue.online.networked import (
+    SERVICES,
+    NetworkedCatalogues,
+    catalogue_band,
+    default_cache_folder,
+)
+from boundless_skies.node.catalogue_names import BUNDLED
 from boundless_skies.node.errors import NoTarget, UnreadableFrame
 from boundless_skies.node.fits.channel import TRICOLOUR, Channel
 from boundless_skies.node.fits.frame import Frame, read_frame
@@ -21,17 +33,16 @@ from boundless_skies.node.photometry.check_star import CheckStar
 from boundless_skies.node.photometry.clouds import agreeing_fraction
 from boundless_skies.node.photometry.comparison import (
     CatalogueSource,
-    ComparisonSource,
-    ComparisonStar,
     as_stars,
     choose,
+    faintest_mag,
     field_stars,
     is_crowded,
     magnitudes,
     tie,
 )
 from boundless_skies.node.photometry.detection import Detection, detect
-from boundless_skies.node.photometry.ensemble import Ensemble, ZeroPoint
+from boundless_skies.node.photometry.ensemble import LEAST_BESIDE_CHECK, Ensemble, ZeroPoint
 from boundless_skies.node.photometry.exposure import LEAST_TARGET_SNR, Exposure, TargetLight
 from boundless_skies.node.photometry.noise import scintillation_mag
 from boundless_skies.node.photometry.provenance import software_facts, star_facts, used_stars
@@ -56,6 +67,8 @@ _KNOWN_SOLUTION = "the header's or the last frame's solution, refined"
 _ENSEMBLES_KEPT = 32
 # Brighter stars saturate every camera; fainter ones are lost in the sky of a small telescope.
 _BRIGHTEST_MAG, _FAINTEST_MAG = 2.0, 16.0
+# Enough for a zero point beside a check star.
+_ENOUGH_STARS = LEAST_BESIDE_CHECK + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +159,8 @@ class Photometer:
     solver : Solver, optional
         Plate solver; seiza by default.
     source : ComparisonSource, optional
-        Where the comparison stars' magnitudes come from; the catalogue by default.
+        Where the comparison stars' magnitudes come from, whatever the filter; by default
+        the settings' catalogues, each of which is asked for the band nearest to the filter.
     """
 
     def __init__(
@@ -159,7 +173,8 @@ class Photometer:
         self.settings = settings
         self._catalogue = catalogue if catalogue is not None else Catalogue.load()
         self._solver = solver if solver is not None else SeizaSolver(self._catalogue)
-        self._source = source if source is not None else CatalogueSource(self._catalogue)
+        self._source = source
+        self._networked = _networked(settings)
         self._series: OrderedDict[tuple[object, ...], _Series] = OrderedDict()
         self._last_wcs: tuple[tuple[int, int], WCS] | None = None
         self._lock = threading.Lock()
@@ -305,10 +320,15 @@ class Photometer:
         target, own_deg = exposure.target, fwhm_px * scale_deg
         around_deg = self._radius_deg(exposure)
         around = self._catalogue.cone(*target.position_deg, around_deg)
-        known = self._source.stars(target.position_deg, around_deg, _BRIGHTEST_MAG, _FAINTEST_MAG)
         reach_deg = (2.0 * aperture.radius_px + fwhm_px) * scale_deg
         near_deg = (aperture.radius_px + fwhm_px) * scale_deg
-        chosen = choose(known, around, target, reach_deg, own_deg)
+        faint_mag = faintest_mag(exposure, around, aperture)
+
+        def chosen_of(source: ComparisonSource) -> list[ComparisonStar]:
+            known = source.stars(target.position_deg, around_deg, _BRIGHTEST_MAG, _FAINTEST_MAG)
+            return choose(known, around, target, reach_deg, own_deg, faint_mag)
+
+        chosen = self._best_choice(exposure, aperture, chosen_of)
         others = field_stars(exposure, around, aperture, reach_deg)
         gain_known = exposure.gain_e_per_adu is not None
         ensemble = Ensemble(as_stars(chosen) + others, aperture, gain_known=gain_known)
@@ -318,6 +338,32 @@ class Photometer:
             is_crowded(around, target, near_deg, own_deg=own_deg),
             _check_star(exposure, chosen, ensemble),
         )
+
+    def _best_choice(
+        self,
+        exposure: Exposure,
+        aperture: Aperture,
+        chosen_of: Callable[[ComparisonSource], list[ComparisonStar]],
+    ) -> list[ComparisonStar]:
+        """Return the first source's stars of which the frame shows enough, else the most."""
+        *others, last = self._sources(self._filter(exposure.frame))
+        best: list[ComparisonStar] = []
+        most = 0
+        for source in others:
+            chosen = chosen_of(source)
+            usable = _usable(exposure, aperture, chosen)
+            if usable >= _ENOUGH_STARS:
+                return chosen
+            if usable > most:
+                best, most = chosen, usable
+        chosen = chosen_of(last)
+        return best if most and most > _usable(exposure, aperture, chosen) else chosen
+
+    def _sources(self, filter_name: str) -> list[ComparisonSource]:
+        if self._source is not None:
+            return [self._source]
+        bundled = CatalogueSource(self._catalogue)
+        return [*self._networked(catalogue_band(filter_name)), bundled]
 
     def _radius_deg(self, exposure: Exposure) -> float:
         """Return how far a star may lie that a frame shows wherever in it the target drifts."""
@@ -412,6 +458,23 @@ class Photometer:
             return 0.0
         site = self._site(frame)
         return scintillation_mag(diameter_mm, seconds, air or 1.0, site.elevation_m if site else 0)
+
+
+def _usable(exposure: Exposure, aperture: Aperture, comparisons: Sequence[ComparisonStar]) -> int:
+    """Return how many comparison stars a frame shows well."""
+    ensemble = Ensemble(as_stars(comparisons), aperture, gain_known=True)
+    return int(np.isfinite(magnitudes(exposure, ensemble)[0]).sum())
+
+
+def _networked(settings: PhotometrySettings) -> Callable[[str], Sequence[ComparisonSource]]:
+    """Return what gives the sources before the bundled one, by band."""
+    wished = list(itertools.takewhile(lambda name: name != BUNDLED, settings.catalogues))
+    if not wished:
+        return lambda _band: ()
+    own = settings.catalogue_cache
+    folder = Path(own).expanduser() if own else default_cache_folder(settings.data_dir)
+    services = [SERVICES[name]() for name in dict.fromkeys(wished)]
+    return NetworkedCatalogues(services, AnswerCache(folder)).sources
 
 
 @dataclass

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from boundless_skies import __version__
+from boundless_skies.node.catalogue.comparison_star import ComparisonStar
 from boundless_skies.node.photometry.check_star import CheckPoint
-from boundless_skies.node.photometry.comparison import ComparisonStar
 from boundless_skies.node.photometry.ensemble import VARIES_FACTOR, Behaviour, ZeroPoint
 
 MOST_STARS_TOLD = 20

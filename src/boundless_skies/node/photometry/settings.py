@@ -74,6 +74,14 @@ class PhotometrySettings:
         ``photometry.gain_e_per_adu``: electrons per unit of the file; wins over the header's.
     saturation_adu : float or None
         ``photometry.saturation_adu``: wins over what header and pixels say.
+    catalogues : tuple of str
+        ``photometry.catalogues``: whose comparison stars are taken, the first of which the
+        frame shows enough; the bundled catalogue comes last of itself.
+    catalogue_cache : str
+        ``photometry.catalogue_cache``: folder for their answers; empty: see `data_dir`.
+    data_dir : str
+        ``cloud.data_dir``: the node's data folder, whose ``catalogues`` keeps the answers
+        where the folder is there; else the user's cache folder does.
     """
 
     node_id: str = "node_001"
@@ -87,6 +95,9 @@ class PhotometrySettings:
     aperture_radius_px: float | None = None
     gain_e_per_adu: float | None = None
     saturation_adu: float | None = None
+    catalogues: tuple[str, ...] = ()
+    catalogue_cache: str = ""
+    data_dir: str = ""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -106,6 +117,9 @@ class PhotometrySettings:
             aperture_radius_px=_positive(photometry.get("aperture_radius_px")),
             gain_e_per_adu=_positive(photometry.get("gain_e_per_adu")),
             saturation_adu=_positive(photometry.get("saturation_adu")),
+            catalogues=tuple(photometry.get("catalogues") or ()),
+            catalogue_cache=str(photometry.get("catalogue_cache") or ""),
+            data_dir=str((config.get("cloud") or {}).get("data_dir") or ""),
         )
 
 
