@@ -119,7 +119,7 @@ def _render(folder: Path) -> None:
 
 
 def _photon_noise_mag() -> float:
-    electrons = 10.0 ** (-0.4 * (MAGNITUDE - CAMERA.zero_point)) * CAMERA.gain_e_per_adu
+    electrons = math.pow(10.0, -0.4 * (MAGNITUDE - CAMERA.zero_point)) * CAMERA.gain_e_per_adu
     radius_px = APERTURE_FWHM * CAMERA.fwhm_px
     inside = 1.0 - math.exp(-4.0 * math.log(2.0) * APERTURE_FWHM**2)
     sky = math.pi * radius_px**2 * (CAMERA.sky_adu * CAMERA.gain_e_per_adu + CAMERA.read_noise_e**2)
