@@ -15,6 +15,7 @@ from tests.cloud.storage.entries import NOW, entry
 from tests.support.postgresql import Postgresql, database_name
 
 from boundless_skies.cloud.domain.curves import Selection
+from boundless_skies.cloud.domain.measurements import Receipt
 from boundless_skies.cloud.schema.tables import metadata
 from boundless_skies.cloud.services.settling import settle_group
 from boundless_skies.cloud.storage import (
@@ -82,7 +83,7 @@ def test_the_migrations_make_the_tables_that_the_queries_know(store: Store) -> N
 
 def test_a_first_forms_database_is_taken_over_whole(old_store: Store) -> None:
     """Every row of every table is there, to the last digit; the numbers go on."""
-    assert [step[:4] for step in migrate(old_store)] == ["0002"]
+    assert [step[:4] for step in migrate(old_store)] == ["0002", "0003"]
     assert migrate(old_store) == []
     hilltop, valley = old_store.read(nodes.list_some)
     assert (hilltop.profile.owner_name, hilltop.profile.rig) == ("the owner", {"aperture_mm": 50})
@@ -136,6 +137,37 @@ def test_spellings_of_one_star_become_one_target(old_store: Store) -> None:
     assert [point.magnitude for point in old_store.read(curve)] == [11.9, 11.95]
 
 
+def test_a_services_database_keeps_its_points(
+    empty_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step before today's is brought up to date with a point in it, which is known again."""
+    with monkeypatch.context() as before:
+        before.setattr(migrating, "HEAD", "0002")
+        assert [step[:4] for step in migrate(empty_store)] == ["0001", "0002"]
+        empty_store.write(partial(measurements.add_all, entries=[entry()]))
+    assert [step[:4] for step in migrate(empty_store)] == ["0003"]
+    (receipt,) = empty_store.write(partial(measurements.add_all, entries=[entry()]))
+    assert isinstance(receipt, Receipt)
+    assert receipt.duplicate
+
+
+def test_a_light_curve_is_read_from_the_index_alone(store: Store) -> None:
+    """On PostgreSQL, no page of the table is read for it."""
+    if store.kind != "postgresql":
+        pytest.skip("SQLite has no such index")
+
+    def explain(connection: Connection) -> str:
+        query = curves.light_curve_query("SS Cyg", Selection(), 100).compile(
+            dialect=connection.dialect, compile_kwargs={"literal_binds": True}
+        )
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
+        return "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {query}"))
+
+    store.write(partial(measurements.add_all, entries=[entry()]))
+    assert "Index Only Scan" in store.read(explain)
+
+
 def test_processes_that_migrate_at_once_do_it_once(empty_store: Store) -> None:
     """Whoever comes second waits, and finds nothing to do."""
 
@@ -143,7 +175,7 @@ def test_processes_that_migrate_at_once_do_it_once(empty_store: Store) -> None:
         return await asyncio.gather(*(empty_store.make().migrate() for _ in range(3)))
 
     made = asyncio.run(race())
-    assert sorted(len(steps) for steps in made) == [0, 0, 2]
+    assert sorted(len(steps) for steps in made) == [0, 0, 3]
 
 
 def test_postgresql_is_not_migrated_by_a_start(postgresql: Postgresql) -> None:
@@ -163,14 +195,14 @@ def test_postgresql_is_not_migrated_by_a_start(postgresql: Postgresql) -> None:
     postgresql.drop_database(database_name(url))
 
 
-@pytest.mark.parametrize(("oldest_code", "works"), [("2", True), ("3", False)])
+@pytest.mark.parametrize(("oldest_code", "works"), [("2", True), ("3", True), ("4", False)])
 def test_older_code_works_beside_newer_tables_that_allow_it(
     store: Store, oldest_code: str, works: bool
 ) -> None:
     """While a deployment is under way; tables that it would harm are left alone."""
 
     def go_on(connection: Connection) -> None:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
         query = text("UPDATE settings SET value = :value WHERE name = 'oldest_code'")
         connection.execute(query, {"value": oldest_code})
         connection.execute(text("ALTER TABLE nodes ADD COLUMN of_the_next_form TEXT"))

@@ -130,6 +130,18 @@ measurements = Table(
         "node_id",
         "revision",
         unique=True,
+        # What a light curve shows: it is read from the index alone.
+        postgresql_include=[
+            "id",
+            "magnitude",
+            "uncertainty",
+            "quality_flag",
+            "airmass",
+            "snr",
+            "is_newest",
+            "validation",
+            "review",
+        ],
     ),
     Index(None, "received_at"),
     Index(

@@ -16,7 +16,7 @@ from boundless_skies.cloud.storage.database import UnusableDatabase
 
 SCRIPTS = Path(__file__).parents[1] / "migrations"
 FIRST_FORM = "0001"
-HEAD = "0002"
+HEAD = "0003"
 """The step that this code stands at."""
 OLDEST_CODE = "2"
 """The oldest schema number whose code works with today's tables."""
@@ -89,7 +89,7 @@ def _run_steps(connection: Connection, found: str | None) -> list[str]:
     config = _config(connection)
     if found == FIRST_FORM:
         command.stamp(config, FIRST_FORM)
-    command.upgrade(config, "head")
+    command.upgrade(config, HEAD)
     scripts = ScriptDirectory(str(SCRIPTS)).walk_revisions(found or "base", HEAD)
     steps = [f"{script.revision} {script.doc}" for script in scripts if script.revision != found]
     return list(reversed(steps))
