@@ -111,6 +111,9 @@ _LEAST_S = 0.01
 GROUPS: dict[str, str] = {
     "observatory": "Where your telescope stands, and what it is.",
     "photometry": "How the brightness of the star is measured in each frame.",
+    "photometry.calibration": (
+        "What is taken off your raw frames. Leave it out where the telescope does so itself."
+    ),
     "photometry.target": (
         "The star to measure. Leave it empty to take each frame's own target, as the telescope "
         "wrote it into the file."
@@ -212,6 +215,23 @@ KEYS: tuple[Key, ...] = (
         "",
         "The folder in which answers of catalogues are kept (50 MB at most). Left empty, it is "
         "'catalogues' in the node's data folder, else in your cache folder.",
+    ),
+    _text(
+        "photometry.calibration.dark",
+        "",
+        "A dark: a FITS file, or a folder of exposures with the lid on, as long and as warm as the "
+        "night's, which are combined.",
+    ),
+    _text(
+        "photometry.calibration.flat",
+        "",
+        "A flat: a FITS file, or a folder of exposures of an evenly lit surface.",
+    ),
+    _text(
+        "photometry.calibration.bias",
+        "",
+        "A bias: a FITS file, or a folder of the shortest exposures with the lid on. With it a "
+        "dark of another exposure time can be used, and flats are right in the corners.",
     ),
     _text(
         "photometry.target.name",

@@ -6,6 +6,7 @@
     └── FrameError                  this frame gives no measurement
         ├── UnreadableFrame         the file is no FITS image, or lacks a fact that is needed
         │   └── TruncatedFrame      the end of the file is missing
+        ├── FrameNotCalibrated      a dark, flat or bias does not fit to it
         ├── NotSolved               where the frame points could not be found
         ├── NoTarget                neither the caller, nor the config, nor the header names one
         ├── TargetOutsideFrame      the target's position lies outside the image
@@ -43,6 +44,10 @@ class UnreadableFrame(FrameError):  # noqa: N818 - the name says the fault
 
 class TruncatedFrame(UnreadableFrame):
     """The end of the file is missing."""
+
+
+class FrameNotCalibrated(FrameError):  # noqa: N818 - the name says the fault
+    """A dark, flat or bias does not fit to the frame."""
 
 
 class NotSolved(FrameError):  # noqa: N818 - the name says the fault

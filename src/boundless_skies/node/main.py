@@ -255,6 +255,16 @@ def _file_option(
     )
 
 
+def _master_option(kind: str, told: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return an option that names a dark, flat or bias in place of the config's."""
+    return click.option(
+        f"--{kind}",
+        type=click.Path(exists=True, path_type=Path),
+        metavar="PATH",
+        help=f"{told}: a FITS file, or a folder of exposures to be combined.",
+    )
+
+
 @node.command()
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="FILES…"
@@ -283,6 +293,9 @@ def _file_option(
     help="Where comparison stars come from, instead of the config's; repeat it in the order of "
     "your wishes. All but bundled are asked over the network.",
 )
+@_master_option("dark", "A dark (lid on, exposed like the frames)")
+@_master_option("flat", "A flat (an evenly lit surface)")
+@_master_option("bias", "A bias (lid on, the shortest exposure)")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as a JSON object.")
 @click.option(
     "--workers",
@@ -302,6 +315,9 @@ def measure(
     aavso_path: Path | None,
     obscode: str | None,
     catalogues: tuple[str, ...],
+    dark: Path | None,
+    flat: Path | None,
+    bias: Path | None,
     as_json: bool,
     workers: int | None,
 ) -> None:
@@ -333,6 +349,10 @@ def measure(
     }
     if catalogues:
         config["photometry"]["catalogues"] = list(catalogues)
+    masters = {"dark": dark, "flat": flat, "bias": bias}
+    config["photometry"]["calibration"] |= {
+        kind: str(path) for kind, path in masters.items() if path is not None
+    }
     wishes = Wishes(
         csv_path=csv_path,
         plot_path=plot_path,

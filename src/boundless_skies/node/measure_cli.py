@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from boundless_skies.node.errors import NodeError
 from boundless_skies.node.night.frames import frames_in
 from boundless_skies.node.night.outputs import (
     NotWritten,
@@ -78,8 +79,9 @@ def measure_files(
     result = NightResult()
     try:
         interrupted = _measure_all(frames, config, result, wishes.csv_path, workers)
-    except OSError as error:
-        return _failed(f"{wishes.csv_path} cannot be written: {error.strerror}.")
+    except (NodeError, OSError) as error:
+        unwritten = f"{wishes.csv_path} cannot be written: {getattr(error, 'strerror', '')}."
+        return _failed(unwritten if isinstance(error, OSError) else str(error))
     made = list(write_files(result, wishes))
     _show(result, len(frames), wishes, made)
     if interrupted:

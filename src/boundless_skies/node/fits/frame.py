@@ -3,18 +3,26 @@
 import os
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 
 from boundless_skies.node.errors import UnreadableFrame
 from boundless_skies.node.fits.channel import Channel
 from boundless_skies.node.fits.completeness import require_complete
-from boundless_skies.node.fits.headers import HeaderFacts, read_facts, time_scale
+from boundless_skies.node.fits.headers import (
+    CameraFacts,
+    HeaderFacts,
+    read_camera,
+    read_facts,
+    time_scale,
+)
 from boundless_skies.node.fits.picture import FloatImage, Picture, picture
 
 _IMAGE_AXES = 2
@@ -55,6 +63,9 @@ class Frame:
         What the header says; scales are those of the file's pixels.
     wcs : WCS or None
         The header's own plate solution for `data`, unchecked.
+    sensitivity : ndarray of float32, shape (height, width), or None
+        Where `data` was divided by a flat: that flat. A pixel's unit then stands for so
+        many times the electrons.
     """
 
     name: str
@@ -66,6 +77,7 @@ class Frame:
     saturation_adu: float
     facts: HeaderFacts
     wcs: WCS | None
+    sensitivity: FloatImage | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -78,7 +90,31 @@ class Frame:
         return x * self.cell_px + self.place_px[0], y * self.cell_px + self.place_px[1]
 
 
-def read_frame(path: str | os.PathLike[str], channel: Channel | str = Channel.LUMINANCE) -> Frame:
+@dataclass(frozen=True, eq=False)
+class Corrected:
+    """A file's array without the camera's marks.
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (height, width)
+        In the file's units.
+    sensitivity : ndarray of float32, shape (height, width), or None
+        The flat that they were divided by.
+    """
+
+    values: FloatImage
+    sensitivity: FloatImage | None
+
+
+Correct = Callable[[npt.NDArray[Any], CameraFacts, str], Corrected]
+"""Corrects a file's array; is handed what its header says of the camera, and its name."""
+
+
+def read_frame(
+    path: str | os.PathLike[str],
+    channel: Channel | str = Channel.LUMINANCE,
+    correct: Correct | None = None,
+) -> Frame:
     """Read a finished FITS file.
 
     The image is the first in the file, also one in a compressed extension. What its
@@ -90,6 +126,9 @@ def read_frame(path: str | os.PathLike[str], channel: Channel | str = Channel.LU
         ``.fits``, ``.fit``, ``.fts``, also ``.gz`` or ``.fz``.
     channel : Channel, optional
         What to take of a colour image; a mono image is taken as it is.
+    correct : callable, optional
+        Takes darks and flats off the array before pixels are summed; saturation is judged
+        by the array as it was.
 
     Returns
     -------
@@ -109,7 +148,15 @@ def read_frame(path: str | os.PathLike[str], channel: Channel | str = Channel.LU
     pixels, header = _read_image(path, name)
     facts = read_facts(header)
     _require_times(header, facts, name)
-    image = picture(pixels, header, facts.bayer_pattern, Channel(channel), name)
+    corrected = None if correct is None else correct(pixels, read_camera(header), name)
+    image = picture(
+        pixels,
+        header,
+        facts.bayer_pattern,
+        Channel(channel),
+        name,
+        None if corrected is None else corrected.values,
+    )
     return Frame(
         name=name,
         data=image.data,
@@ -120,7 +167,41 @@ def read_frame(path: str | os.PathLike[str], channel: Channel | str = Channel.LU
         saturation_adu=facts.saturation_adu or image.full_scale_adu,
         facts=facts,
         wcs=_header_wcs(header, image),
+        sensitivity=_sensitivity(corrected, header, facts.bayer_pattern, Channel(channel), name),
     )
+
+
+def read_image(path: str | os.PathLike[str]) -> tuple[npt.NDArray[Any], fits.Header]:
+    """Read a file's first image and its header, whatever they hold.
+
+    Parameters
+    ----------
+    path : path-like
+        A FITS file.
+
+    Returns
+    -------
+    tuple of ndarray and Header
+        The header is completed from the file's first one.
+
+    Raises
+    ------
+    UnreadableFrame
+        If it is damaged or holds no image.
+    """
+    require_complete(path)
+    return _read_image(path, Path(path).name)
+
+
+def _sensitivity(
+    corrected: Corrected | None, header: fits.Header, pattern: str, channel: Channel, name: str
+) -> FloatImage | None:
+    """Return the flat of the image that is measured; its median is 1."""
+    if corrected is None or corrected.sensitivity is None:
+        return None
+    summed = picture(corrected.sensitivity, header, pattern, channel, name).data
+    sensitivity: FloatImage = summed / np.median(summed)
+    return sensitivity
 
 
 def image_header(hdus: fits.HDUList) -> fits.Header | None:

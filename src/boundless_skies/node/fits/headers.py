@@ -33,6 +33,7 @@ LONGITUDE_KEYS = ("SITELONG", "OBSGEO-L", "LONG-OBS", "LONGITUD", "OBSLONG", "GE
 ELEVATION_KEYS = ("SITEALT", "SITEELEV", "OBSGEO-H", "ALT-OBS", "ELEVATIO")
 ALTITUDE_KEYS = ("TELALT", "OBJCTALT", "CENTALT", "ALTITUDE")
 SATURATION_KEYS = ("SATURATE", "DATAMAX", "SATLEVEL")
+TEMPERATURE_KEYS = ("CCD-TEMP", "CCDTEMP", "SET-TEMP")
 BAYER_KEYS = ("BAYERPAT", "COLORTYP")
 BAYER_OFFSET_KEYS = ("XBAYROFF", "YBAYROFF")
 
@@ -91,6 +92,54 @@ class HeaderFacts:
     saturation_adu: float | None
     bayer_pattern: str
     site: Site | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraFacts:
+    """What a header says of how the camera was set, to match darks and flats by.
+
+    Attributes
+    ----------
+    exposure_s : float or None
+        Exposure time.
+    temperature_c : float or None
+        Of the sensor, degrees Celsius.
+    gain_setting : float or None
+        The number that the camera's gain was set to.
+    filter_name : str
+        Empty where unknown.
+    bayer_pattern : str
+        As the file's rows hold it; empty for a mono camera.
+    """
+
+    exposure_s: float | None
+    temperature_c: float | None
+    gain_setting: float | None
+    filter_name: str
+    bayer_pattern: str
+
+
+def read_camera(header: Cards) -> CameraFacts:
+    """Gather how the camera was set.
+
+    Parameters
+    ----------
+    header : Cards
+        An astropy Header.
+
+    Returns
+    -------
+    CameraFacts
+        A value that cannot be meant counts as absent.
+    """
+    warmth = (_number(header, key) for key in TEMPERATURE_KEYS)
+    return CameraFacts(
+        exposure_s=_exposure_s(header, _start(header)),
+        temperature_c=next((celsius for celsius in warmth if celsius is not None), None),
+        gain_setting=_number(header, "GAIN"),
+        filter_name=_text(header, "FILTER"),
+        bayer_pattern=_bayer_pattern(header),
+    )
 
 
 def read_facts(header: Cards) -> HeaderFacts:

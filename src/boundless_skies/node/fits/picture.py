@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,14 @@ class Picture:
     channel: Channel | None
 
 
-def picture(pixels: Any, header: Cards, bayer_pattern: str, channel: Channel, name: str) -> Picture:
+def picture(
+    pixels: Any,
+    header: Cards,
+    bayer_pattern: str,
+    channel: Channel,
+    name: str,
+    corrected: FloatImage | None = None,
+) -> Picture:
     """Take one channel out of the array of a file.
 
     Parameters
@@ -67,6 +74,9 @@ def picture(pixels: Any, header: Cards, bayer_pattern: str, channel: Channel, na
         What is wanted of a colour image; a mono image is taken as it is.
     name : str
         The file's name, for the message.
+    corrected : ndarray, optional
+        The array without the camera's marks: what is summed instead. Saturation is judged
+        by `pixels` all the same.
 
     Returns
     -------
@@ -82,12 +92,26 @@ def picture(pixels: Any, header: Cards, bayer_pattern: str, channel: Channel, na
     while array.ndim > _IMAGE_AXES and array.shape[0] == 1:
         array = array[0]
     _require_one_image(array, header, name)
+    if corrected is not None:
+        return _replaced(array, corrected, bayer_pattern, channel)
     if array.ndim == _CUBE_AXES:
         wanted = [array[i] for i, letter in enumerate(PLANE_LETTERS) if letter in channel.letters]
         return _summed(array, wanted, 1, (0.0, 0.0), channel)
     if not bayer_pattern:
         return _summed(array, [array], 1, (0.0, 0.0), None)
     return _of_mosaic(array, bayer_pattern, channel)
+
+
+def _replaced(
+    raw: npt.NDArray[Any], corrected: FloatImage, pattern: str, channel: Channel
+) -> Picture:
+    """Return the corrected array's picture, with the peaks of the raw one."""
+    if not pattern:
+        whole, peaks = (_summed(array, [array], 1, (0.0, 0.0), None) for array in (corrected, raw))
+    else:
+        whole, peaks = (_of_mosaic(array, pattern, channel) for array in (corrected, raw))
+    peak = np.where(np.isinf(whole.peak), whole.peak, peaks.peak)
+    return replace(whole, peak=peak, full_scale_adu=peaks.full_scale_adu)
 
 
 def _of_mosaic(array: npt.NDArray[Any], pattern: str, channel: Channel) -> Picture:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from boundless_skies.node.errors import (
     FrameError,
+    FrameNotCalibrated,
     NoComparisonStars,
     NoTarget,
     NotSolved,
@@ -24,6 +25,10 @@ _ADVICE: dict[type[FrameError] | None, tuple[str, str]] = {
     UnreadableFrame: (
         "unreadable file",
         "name only the raw frames, as the camera wrote them: no pictures, tables or logs.",
+    ),
+    FrameNotCalibrated: (
+        "a dark, flat or bias does not fit",
+        "take them as the line above says, or leave them out.",
     ),
     NotSolved: (
         "not solved: where it points could not be found",

@@ -137,7 +137,7 @@ def measure_fluxes(
     x: FloatArray,
     y: FloatArray,
     aperture: Aperture,
-    gain_e_per_adu: float,
+    gain_e_per_adu: float | FloatArray,
 ) -> Fluxes:
     """Measure the light of stars.
 
@@ -151,8 +151,8 @@ def measure_fluxes(
         0-based centres, with the circle inside the image.
     aperture : Aperture
         Circle and ring.
-    gain_e_per_adu : float
-        Electrons per unit.
+    gain_e_per_adu : float or ndarray, shape (n,)
+        Electrons per unit, everywhere or at each star.
 
     Returns
     -------

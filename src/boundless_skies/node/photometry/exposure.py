@@ -144,7 +144,19 @@ class Exposure:
 
     def fluxes(self, x: FloatArray, y: FloatArray, aperture: Aperture) -> Fluxes:
         """Measure the light at positions."""
-        return measure_fluxes(self.frame.data, self.frame.peak, x, y, aperture, self.assumed_gain)
+        gain = self._gain_at(x, y)
+        return measure_fluxes(self.frame.data, self.frame.peak, x, y, aperture, gain)
+
+    def _gain_at(self, x: FloatArray, y: FloatArray) -> FloatArray | float:
+        """Return electrons per unit; a flat's division makes more units of an electron."""
+        sensitivity = self.frame.sensitivity
+        if sensitivity is None:
+            return self.assumed_gain
+        height, width = self.frame.shape
+        rows = np.clip(np.rint(y).astype(int), 0, height - 1)
+        columns = np.clip(np.rint(x).astype(int), 0, width - 1)
+        gain: FloatArray = self.assumed_gain * np.maximum(sensitivity[rows, columns], 0.01)
+        return gain
 
     def target_light(self, aperture: Aperture) -> TargetLight:
         """Measure the target, or how faint it must be.

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from astropy.wcs import WCS
 
+from boundless_skies.node.calibration.correcting import Calibration
 from boundless_skies.node.catalogue import Catalogue
 from boundless_skies.node.catalogue.comparison_star import ComparisonSource, ComparisonStar
 from boundless_skies.node.catalogue.online.cache import AnswerCache
@@ -26,7 +27,7 @@ from boundless_skies.node.catalogue.online.networked import (
 from boundless_skies.node.catalogue_names import BUNDLED
 from boundless_skies.node.errors import NoTarget, UnreadableFrame
 from boundless_skies.node.fits.channel import TRICOLOUR, Channel
-from boundless_skies.node.fits.frame import Frame, read_frame
+from boundless_skies.node.fits.frame import Correct, Frame, read_frame
 from boundless_skies.node.photometry.aperture import Aperture, Fluxes, best_radius_px
 from boundless_skies.node.photometry.blending import blended_fraction
 from boundless_skies.node.photometry.check_star import CheckStar
@@ -153,7 +154,8 @@ class Photometer:
     Parameters
     ----------
     settings : PhotometrySettings
-        What the config says.
+        What the config says. Its darks and flats are read at once:
+        FrameNotCalibrated tells what is wrong with them.
     catalogue : Catalogue, optional
         What solutions are checked with; the bundled Tycho-2 by default.
     solver : Solver, optional
@@ -175,6 +177,7 @@ class Photometer:
         self._solver = solver if solver is not None else SeizaSolver(self._catalogue)
         self._source = source
         self._networked = _networked(settings)
+        self._correct = _correction(settings)
         self._series: OrderedDict[tuple[object, ...], _Series] = OrderedDict()
         self._last_wcs: tuple[tuple[int, int], WCS] | None = None
         self._lock = threading.Lock()
@@ -224,7 +227,7 @@ class Photometer:
         FrameError
             If the frame cannot be read or solved, or names no target.
         """
-        frame = read_frame(path, self.settings.channel)
+        frame = read_frame(path, self.settings.channel, self._correct)
         if self.settings.saturation_adu:
             frame = replace(frame, saturation_adu=self.settings.saturation_adu)
         with self._lock:
@@ -464,6 +467,14 @@ def _usable(exposure: Exposure, aperture: Aperture, comparisons: Sequence[Compar
     """Return how many comparison stars a frame shows well."""
     ensemble = Ensemble(as_stars(comparisons), aperture, gain_known=True)
     return int(np.isfinite(magnitudes(exposure, ensemble)[0]).sum())
+
+
+def _correction(settings: PhotometrySettings) -> Correct | None:
+    """Return what takes darks and flats off a frame; None where there are none."""
+    if not settings.calibration:
+        return None
+    cache = default_cache_folder(settings.data_dir, "calibration")
+    return Calibration.load(settings.calibration, cache).correct
 
 
 def _networked(settings: PhotometrySettings) -> Callable[[str], Sequence[ComparisonSource]]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from boundless_skies.node.calibration.paths import CalibrationPaths
 from boundless_skies.node.fits.channel import Channel
 from boundless_skies.sky.site import Site
 
@@ -74,6 +75,8 @@ class PhotometrySettings:
         ``photometry.gain_e_per_adu``: electrons per unit of the file; wins over the header's.
     saturation_adu : float or None
         ``photometry.saturation_adu``: wins over what header and pixels say.
+    calibration : CalibrationPaths
+        ``photometry.calibration.dark``, ``flat``, ``bias``: files, or folders of exposures.
     catalogues : tuple of str
         ``photometry.catalogues``: whose comparison stars are taken, the first of which the
         frame shows enough; the bundled catalogue comes last of itself.
@@ -95,6 +98,7 @@ class PhotometrySettings:
     aperture_radius_px: float | None = None
     gain_e_per_adu: float | None = None
     saturation_adu: float | None = None
+    calibration: CalibrationPaths = field(default_factory=CalibrationPaths)
     catalogues: tuple[str, ...] = ()
     catalogue_cache: str = ""
     data_dir: str = ""
@@ -117,10 +121,15 @@ class PhotometrySettings:
             aperture_radius_px=_positive(photometry.get("aperture_radius_px")),
             gain_e_per_adu=_positive(photometry.get("gain_e_per_adu")),
             saturation_adu=_positive(photometry.get("saturation_adu")),
+            calibration=_calibration(photometry.get("calibration") or {}),
             catalogues=tuple(photometry.get("catalogues") or ()),
             catalogue_cache=str(photometry.get("catalogue_cache") or ""),
             data_dir=str((config.get("cloud") or {}).get("data_dir") or ""),
         )
+
+
+def _calibration(block: Mapping[str, Any]) -> CalibrationPaths:
+    return CalibrationPaths(*(str(block.get(kind) or "") for kind in ("dark", "flat", "bias")))
 
 
 def _target(block: Mapping[str, Any]) -> Target | None:

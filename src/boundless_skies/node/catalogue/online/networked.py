@@ -57,23 +57,27 @@ def catalogue_band(filter_name: str) -> str:
     return _CATALOGUE_BANDS.get(filter_name.upper(), "V")
 
 
-def default_cache_folder(data_folder: str | os.PathLike[str] | None = None) -> Path:
-    """Return where answers of catalogues are kept.
+def default_cache_folder(
+    data_folder: str | os.PathLike[str] | None = None, name: str = "catalogues"
+) -> Path:
+    """Return where answers of catalogues, or others of the photometry's records, are kept.
 
     Parameters
     ----------
     data_folder : path-like, optional
         The node's; counts where it is there.
+    name : str, optional
+        What is kept.
 
     Returns
     -------
     Path
-        ``catalogues`` in it, else in the user's cache folder.
+        A folder of that name in it, else in the user's cache folder.
     """
     if data_folder and (own := Path(data_folder).expanduser()).is_dir():
-        return own / "catalogues"
+        return own / name
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "boundless-skies" / "catalogues"
+    return Path(base).expanduser() / "boundless-skies" / name
 
 
 class NetworkedCatalogues:

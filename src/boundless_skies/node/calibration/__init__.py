@@ -1,0 +1,1 @@
+"""Darks, flats and biases: combined from what the owner took, matched, and taken off a frame."""

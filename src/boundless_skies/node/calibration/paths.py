@@ -1,0 +1,22 @@
+"""Where the master frames lie."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CalibrationPaths:
+    """Where the master frames lie; empty where there is none.
+
+    Attributes
+    ----------
+    dark, flat, bias : str
+        Each a FITS file, or a folder of exposures.
+    """
+
+    dark: str = ""
+    flat: str = ""
+    bias: str = ""
+
+    def __bool__(self) -> bool:
+        """Return whether there is any."""
+        return bool(self.dark or self.flat or self.bias)
