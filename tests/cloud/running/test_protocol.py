@@ -1,5 +1,6 @@
 """Peers that are slow, silent or too many."""
 
+import asyncio
 import contextlib
 import socket
 import threading
@@ -13,7 +14,7 @@ from tests.support.capture_server import wait_until
 from tests.support.cloud_client import Client
 from tests.support.cloud_server import RunningCloud
 
-from boundless_skies.cloud.serving.protocol import Patience, PatientProtocol
+from boundless_skies.cloud.serving.protocol import JoinedWrites, Patience, PatientProtocol
 
 SHORT = Patience(head_s=0.3, head_bytes=8 << 10, take_s=0.3, connections=100)
 LONG = Patience(head_s=60, head_bytes=8 << 10, take_s=60, connections=3)
@@ -23,14 +24,14 @@ HALF_OPEN = 500
 
 
 class App:
-    """Reads a body, answers with its length; or sends without end."""
+    """Reads a body, answers with its length; or answers early, or sends without end."""
 
     def __init__(self) -> None:
         self.ended = threading.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request."""
-        size, more = 0, True
+        size, more = 0, scope["path"] != "/early"
         while more:
             message = await receive()
             size += len(message.get("body", b""))
@@ -138,6 +139,57 @@ def test_a_connection_too_many_is_told_so() -> None:
         assert b"retry-after: 5" in refusal
         peers[0].close()
         wait_until(lambda: _is_answered(port), what="a place is free")
+
+
+def test_requests_in_one_packet_are_answered_in_order() -> None:
+    """What a peer sends ahead waits for its turn, also where a body ends in a later packet."""
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%s\r\n"
+    first = REQUEST + post % (3, b"") + b"abc" + post % (5, b"Connection: close\r\n") + b"ab"
+    with served(App(), LONG) as port, connected(port, first) as peer:
+        peer.sendall(b"cde")
+        bodies = [part.split(b"\r\n\r\n")[1] for part in read_all(peer).split(b"HTTP/1.1 200")[1:]]
+    assert [body.split(b"\r\n")[1] for body in bodies] == [b"0", b"3", b"5"]
+
+
+def test_a_body_that_comes_after_its_answer_is_passed_over() -> None:
+    """A refusal does not wait for the body; the next request on the connection is understood."""
+    head = b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab"
+    with served(App(), LONG) as port, connected(port, head) as peer:
+        assert b"200 OK" in peer.recv(1 << 16)
+        peer.sendall(b"cd" + REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert read_all(peer).endswith(b"0\r\n0\r\n\r\n")
+
+
+def test_an_answers_head_and_body_leave_together() -> None:
+    """Writes of one moment are one; much leaves at once, and nothing is lost at a close."""
+
+    class Wire:
+        def __init__(self) -> None:
+            self.sent: list[bytes] = []
+
+        def is_closing(self) -> bool:
+            return False
+
+        def write(self, data: bytes) -> None:
+            self.sent.append(data)
+
+        def close(self) -> None:
+            self.sent.append(b"closed")
+
+    async def answer() -> list[bytes]:
+        wire = Wire()
+        joined = JoinedWrites(wire, asyncio.get_running_loop())  # type: ignore[arg-type]
+        joined.write(b"head ")
+        joined.write(b"body")
+        await asyncio.sleep(0)
+        joined.write(b"much ")
+        joined.write(CHUNK)
+        joined.write(b"last")
+        joined.close()
+        await asyncio.sleep(0)
+        return wire.sent
+
+    assert asyncio.run(answer()) == [b"head body", b"much " + CHUNK, b"last", b"closed"]
 
 
 def test_half_open_requests_hinder_nobody(cloud: RunningCloud, node: Client) -> None:
