@@ -293,6 +293,19 @@ def _master_option(kind: str, told: str) -> Callable[[Callable[..., None]], Call
     help="Where comparison stars come from, instead of the config's; repeat it in the order of "
     "your wishes. All but bundled are asked over the network.",
 )
+@click.option(
+    "--stack",
+    "stack_frames",
+    type=click.IntRange(2, 1000),
+    metavar="N",
+    help="One point of N frames at a time, for a star that is too faint for each of them.",
+)
+@click.option(
+    "--until-snr",
+    type=click.FloatRange(3, 10_000),
+    metavar="S",
+    help="One point of as many frames as it takes to a signal to noise of S.",
+)
 @_master_option("dark", "A dark (lid on, exposed like the frames)")
 @_master_option("flat", "A flat (an evenly lit surface)")
 @_master_option("bias", "A bias (lid on, the shortest exposure)")
@@ -315,6 +328,8 @@ def measure(
     aavso_path: Path | None,
     obscode: str | None,
     catalogues: tuple[str, ...],
+    stack_frames: int | None,
+    until_snr: float | None,
     dark: Path | None,
     flat: Path | None,
     bias: Path | None,
@@ -334,6 +349,7 @@ def measure(
     # Imported here: heavy libraries stand behind it.
     from boundless_skies.node.measure_cli import measure_files  # noqa: PLC0415
     from boundless_skies.node.night.outputs import Wishes  # noqa: PLC0415
+    from boundless_skies.node.night.stacking import StackPlan  # noqa: PLC0415
 
     if (ra_deg is None) != (dec_deg is None):
         raise click.UsageError("--ra and --dec go together: give both, in degrees (J2000).")
@@ -362,7 +378,8 @@ def measure(
         observer_code=obscode or "",
         as_json=as_json,
     )
-    sys.exit(measure_files(files, config, wishes, workers))
+    plan = StackPlan(stack_frames, until_snr)
+    sys.exit(measure_files(files, config, wishes, workers, plan))
 
 
 def _config_or_defaults(path: Path | None) -> dict[str, Any]:

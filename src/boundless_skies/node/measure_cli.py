@@ -28,6 +28,7 @@ from boundless_skies.node.night.outputs import (
 from boundless_skies.node.night.result import CurveSummary, NightResult, summarise
 from boundless_skies.node.night.run import MeasuredFrame, Night, SkippedFrame
 from boundless_skies.node.night.skipped import SkippedGroup, grouped
+from boundless_skies.node.night.stacking import StackPlan
 from boundless_skies.node.night.table import CsvTable
 from boundless_skies.node.night.words import counted, mmag, span
 from boundless_skies.node.services.measuring import refusal_line
@@ -46,7 +47,11 @@ _AS_IT_STANDS: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup"
 
 
 def measure_files(
-    places: Sequence[Path], config: dict[str, Any], wishes: Wishes, workers: int | None = None
+    places: Sequence[Path],
+    config: dict[str, Any],
+    wishes: Wishes,
+    workers: int | None = None,
+    plan: StackPlan | None = None,
 ) -> int:
     """Measure the frames of a night, and show what came out.
 
@@ -61,6 +66,8 @@ def measure_files(
     workers : int, optional
         How many frames are read and solved at a time; by default as many as there are
         processors.
+    plan : StackPlan, optional
+        Whether, and how many, frames make a point together.
 
     Returns
     -------
@@ -78,7 +85,7 @@ def measure_files(
         return _failed(problem)
     result = NightResult()
     try:
-        interrupted = _measure_all(frames, config, result, wishes.csv_path, workers)
+        interrupted = _measure_all(frames, config, result, wishes.csv_path, workers, plan)
     except (NodeError, OSError) as error:
         unwritten = f"{wishes.csv_path} cannot be written: {getattr(error, 'strerror', '')}."
         return _failed(unwritten if isinstance(error, OSError) else str(error))
@@ -120,9 +127,9 @@ class _Bar:
         if self._shown:
             self._progress.stop()
 
-    def advance(self) -> None:
-        """Note one more frame as done."""
-        self._progress.advance(self._task)
+    def advance(self, frames: int) -> None:
+        """Note so many more frames as done."""
+        self._progress.advance(self._task, frames)
         if not self._shown and time.monotonic() - self._since_s > _BAR_AFTER_S:
             self._shown = True
             self._progress.start()
@@ -134,6 +141,7 @@ def _measure_all(
     result: NightResult,
     csv_path: Path | None,
     workers: int | None,
+    plan: StackPlan | None,
 ) -> bool:
     """Measure all frames into ``result``; True where Ctrl-C ended it."""
     side_by_side = min(workers or len(os.sched_getaffinity(0)), len(frames))
@@ -141,7 +149,7 @@ def _measure_all(
         with (
             _csv_table(csv_path) as take,
             _Bar(len(frames)) as bar,
-            Night(config, side_by_side) as night,
+            Night(config, side_by_side, plan=plan) as night,
         ):
             for frame in night.measure(frames):
                 result.add(frame)
@@ -149,7 +157,7 @@ def _measure_all(
                     take(result.taken[-1].values)
                 else:
                     _tell(frame, result, bar.console)
-                bar.advance()
+                bar.advance(frame.frames)
     except KeyboardInterrupt:
         return True
     return False
@@ -235,9 +243,12 @@ def _without_nan(summary: CurveSummary) -> dict[str, Any]:
 def _count(result: NightResult, frames: int, written: Sequence[Written]) -> str:
     named = ", ".join(str(file.path) for file in written)
     where = f"; written to {named}" if named else ""
-    left = frames - len(result.taken) - len(result.skipped)
+    left = frames - result.frames
     ended = f", {left} not reached" if left else ""
-    return f"{len(result.taken)} measured, {len(result.skipped)} skipped{ended}{where}."
+    skipped = sum(frame.frames for frame in result.skipped)
+    stacked = result.frames - skipped
+    of_frames = f" from {stacked} frames" if stacked > len(result.taken) else ""
+    return f"{len(result.taken)} measured{of_frames}, {skipped} skipped{ended}{where}."
 
 
 def _group(group: SkippedGroup) -> Iterator[str]:

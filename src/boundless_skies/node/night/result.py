@@ -68,11 +68,14 @@ class NightResult:
         What gave no point.
     best : dict of str to MeasuredFrame
         For each target, the frame with the least uncertainty that shows it, if one does.
+    frames : int
+        How many frames went into all that.
     """
 
     taken: list[NightPoint] = field(default_factory=list)
     skipped: list[SkippedFrame] = field(default_factory=list)
     best: dict[str, MeasuredFrame] = field(default_factory=dict)
+    frames: int = 0
 
     @property
     def points(self) -> list[dict[str, Any]]:
@@ -81,6 +84,7 @@ class NightResult:
 
     def add(self, frame: MeasuredFrame | SkippedFrame) -> None:
         """Take in one more frame; of all pixels only those of the best frames are kept."""
+        self.frames += frame.frames
         if isinstance(frame, SkippedFrame):
             self.skipped.append(frame)
             return

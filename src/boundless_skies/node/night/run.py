@@ -11,15 +11,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from boundless_skies.node.errors import FrameError
+from boundless_skies.node.night.stacking import FullStack, StackPlan, Stacks
 from boundless_skies.node.photometry.exposure import Exposure
 from boundless_skies.node.photometry.photometer import FrameMeasurement, Photometer
 from boundless_skies.node.photometry.settings import PhotometrySettings
+from boundless_skies.node.photometry.stacking import stack
 from boundless_skies.node.services.measuring import FrameProcess, Refused
 
 # So many frames a process may wait, exposed, for one before them: memory stays bounded.
@@ -38,15 +40,23 @@ class MeasuredFrame:
         Its pixels, stars and solution.
     found : FrameMeasurement
         The point and how it came about.
+    frames : int
+        How many frames it is made of; `path` and `exposure` are the last one's.
+    stack_middle_utc : datetime or None
+        The middle of all exposures of a stack.
     """
 
     path: Path
     exposure: Exposure
     found: FrameMeasurement
+    frames: int = 1
+    stack_middle_utc: dt.datetime | None = None
 
     @property
     def middle_utc(self) -> dt.datetime:
         """The middle of the exposure."""
+        if self.stack_middle_utc is not None:
+            return self.stack_middle_utc
         middle_utc = self.exposure.frame.facts.mid_exposure_utc
         if middle_utc is None:
             raise ValueError(f"{self.path} was measured, but does not say when it was exposed.")
@@ -65,11 +75,14 @@ class SkippedFrame:
         One sentence.
     fault : type of Exception, or None
         What kind of refusal it was; None where no one of the node's own.
+    frames : int
+        How many frames of a stack gave none.
     """
 
     path: Path
     reason: str
     fault: type[FrameError] | None = None
+    frames: int = 1
 
 
 @dataclass(frozen=True)
@@ -130,6 +143,8 @@ class Night:
         Keeps the comparison stars; made from the config by default.
     work : callable, optional
         In place of :func:`expose_frame`; importable.
+    plan : StackPlan, optional
+        Whether, and how many, frames make a point together.
     """
 
     def __init__(
@@ -138,7 +153,9 @@ class Night:
         workers: int,
         photometer: Photometer | None = None,
         work: Work = expose_frame,
+        plan: StackPlan | None = None,
     ) -> None:
+        self._plan = plan or StackPlan()
         self._photometer = photometer or Photometer(PhotometrySettings.from_config(config))
         self._processes = [FrameProcess[Exposure](config, work) for _ in range(workers)]
         self._idle = deque(self._processes)
@@ -172,8 +189,23 @@ class Night:
         Yields
         ------
         MeasuredFrame or SkippedFrame
-            One for each frame, in the same order.
+            One for each frame, in the same order; of stacked frames one for each stack, as
+            soon as it is full.
         """
+        stacks = Stacks(self._plan, self._photometer.read)
+        for path, exposure in self._exposed(frames):
+            if not self._plan or not isinstance(exposure, Exposure):
+                yield self._tied(path, exposure)
+                continue
+            try:
+                full = list(stacks.add(path, exposure))
+            except Exception as error:  # noqa: BLE001 - one frame must not end a night
+                yield _skipped(path, _refusal(error))
+                continue
+            yield from map(_stacked, full)
+        yield from map(_stacked, stacks.finish())
+
+    def _exposed(self, frames: Sequence[Path]) -> Iterator[tuple[Path, Exposure | Refused | None]]:
         waiting: deque[tuple[Path, Future[Exposure | Refused | None]]] = deque()
         coming = iter(frames)
         while True:
@@ -182,7 +214,7 @@ class Night:
             if not waiting:
                 return
             path, future = waiting.popleft()
-            yield self._tied(path, future.result())
+            yield path, future.result()
 
     def _expose(self, path: Path) -> Exposure | Refused | None:
         process = self._idle.popleft()
@@ -203,6 +235,21 @@ class Night:
         except Exception as error:  # noqa: BLE001 - one frame must not end a night
             return _skipped(path, _refusal(error))
         return MeasuredFrame(path=path, exposure=exposure, found=found)
+
+
+def _stacked(full: FullStack) -> MeasuredFrame | SkippedFrame:
+    path, count = full.paths[-1], len(full.paths)
+    try:
+        stacked = stack(full.readings)
+    except FrameError as error:
+        return replace(_skipped(path, _refusal(error)), frames=count)
+    return MeasuredFrame(
+        path=path,
+        exposure=full.exposure,
+        found=stacked.found,
+        frames=count,
+        stack_middle_utc=stacked.middle_utc,
+    )
 
 
 def _skipped(path: Path, refused: Refused) -> SkippedFrame:

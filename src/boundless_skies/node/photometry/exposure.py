@@ -195,6 +195,58 @@ class Exposure:
             return TargetLight(found, float(found.snr[0]), is_limit=False)
         return self._forced_light(self.fluxes(x, y, aperture), centred=bool(near.all()))
 
+    def forced_fluxes(self, aperture: Aperture) -> tuple[Fluxes, Fluxes | None]:
+        """Measure where the target should lie, whether it is seen there or not.
+
+        Parameters
+        ----------
+        aperture : Aperture
+            Circle and ring.
+
+        Returns
+        -------
+        tuple of Fluxes and Fluxes or None
+            Arrays of one: at its place, and at the centroid that is near enough, if one is.
+
+        Raises
+        ------
+        TargetOutsideFrame
+            If the position, or part of the circle, lies outside of the image.
+        """
+        x, y = self.places(_as_star(self.target))
+        margin_px = max(_MARGIN_FWHM * self.detection.fwhm_px, aperture.radius_px)
+        if not self.inside(x, y, margin_px).all():
+            raise self._outside()
+        new_x, new_y, near = self.centred(x, y)
+        is_near = bool(near.all()) and bool(self.inside(new_x, new_y, margin_px).all())
+        return self.fluxes(x, y, aperture), (
+            self.fluxes(new_x, new_y, aperture) if is_near else None
+        )
+
+    def gain_at(self, x: float, y: float) -> float:
+        """Return electrons per unit at a pixel, known or assumed."""
+        return float(np.asarray(self._gain_at(np.array([x]), np.array([y]))).flat[0])
+
+    def cutout(self, x: float, y: float, reach_px: int) -> npt.NDArray[np.float32]:
+        """Return the pixels around the one nearest to a position, without the sky.
+
+        Parameters
+        ----------
+        x, y : float
+            0-based pixels.
+        reach_px : int
+            How far to each side.
+
+        Returns
+        -------
+        ndarray, shape (2 reach_px + 1, 2 reach_px + 1)
+            Zero beyond the image.
+        """
+        padded = np.pad(self.detection.image, reach_px)
+        row, column = round(y), round(x)
+        side = 2 * reach_px + 1
+        return np.array(padded[row : row + side, column : column + side])
+
     def _forced_light(self, fluxes: Fluxes, *, centred: bool) -> TargetLight:
         snr = float(fluxes.snr[0])
         if not math.isfinite(snr):

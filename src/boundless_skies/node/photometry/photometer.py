@@ -44,12 +44,18 @@ from boundless_skies.node.photometry.comparison import (
 )
 from boundless_skies.node.photometry.detection import Detection, detect
 from boundless_skies.node.photometry.ensemble import LEAST_BESIDE_CHECK, Ensemble, ZeroPoint
-from boundless_skies.node.photometry.exposure import LEAST_TARGET_SNR, Exposure, TargetLight
+from boundless_skies.node.photometry.exposure import (
+    LEAST_TARGET_SNR,
+    LIMIT_SIGMA,
+    Exposure,
+    TargetLight,
+)
 from boundless_skies.node.photometry.noise import scintillation_mag
 from boundless_skies.node.photometry.provenance import software_facts, star_facts, used_stars
 from boundless_skies.node.photometry.quality import Circumstances, Verdict, judge
 from boundless_skies.node.photometry.series_record import SeriesRecord
 from boundless_skies.node.photometry.settings import PhotometrySettings, Target
+from boundless_skies.node.photometry.stacking import Reading
 from boundless_skies.node.solving.field import Hint, Solution, Solver, StarField
 from boundless_skies.node.solving.pointing import solve_field
 from boundless_skies.node.solving.seiza_solver import SeizaSolver
@@ -66,6 +72,7 @@ FILTERS = frozenset(
 _FIRST_RADIUS_FWHM = 1.2
 _KNOWN_SOLUTION = "the header's or the last frame's solution, refined"
 _ENSEMBLES_KEPT = 32
+_CUTOUT_FWHM = 4.0
 # Brighter stars saturate every camera; fainter ones are lost in the sky of a small telescope.
 _BRIGHTEST_MAG, _FAINTEST_MAG = 2.0, 16.0
 # Enough for a zero point beside a check star.
@@ -96,6 +103,8 @@ class FrameMeasurement:
         The stars behind the zero point, the weightiest first.
     provenance : dict
         How it came about, as plain JSON.
+    zero_point_error : float
+        Random standard deviation of the frame's zero point, magnitudes.
     is_limit : bool
         Whether the target is not seen, and its magnitude is how faint it must be: fainter
         than what is in the aperture (or nothing) and 3 σ.
@@ -111,6 +120,7 @@ class FrameMeasurement:
     verdict: Verdict
     comparisons: tuple[ComparisonStar, ...]
     provenance: dict[str, Any]
+    zero_point_error: float
     is_limit: bool
 
     def to_dict(self) -> dict[str, Any]:
@@ -259,6 +269,51 @@ class Photometer:
             zero_point = tie(exposure, series.ensemble, scintillation)
             return self._point(exposure, series, light, zero_point)
 
+    def read(self, exposure: Exposure) -> Reading:
+        """Tell what a solved frame holds of the target, for a stack; its series learns from it.
+
+        Parameters
+        ----------
+        exposure : Exposure
+            Hand them over in the order of time.
+
+        Returns
+        -------
+        Reading
+            For :func:`~boundless_skies.node.photometry.stacking.stack`.
+
+        Raises
+        ------
+        FrameError
+            If the target lies outside, or enough comparison stars are not seen.
+        """
+        with self._lock:
+            series = self._series_of(exposure)
+            forced, centred = exposure.forced_fluxes(series.ensemble.aperture)
+            air = self._airmass(exposure)
+            scintillation = self._scintillation_mag(exposure.frame, air)
+            zero_point = tie(exposure, series.ensemble, scintillation)
+            most = np.maximum(forced.flux, 0.0) + LIMIT_SIGMA * forced.error
+            light = TargetLight(replace(forced, flux=most), float(forced.snr[0]), is_limit=True)
+            found = self._point(exposure, series, light, zero_point)
+            x, y = float(forced.x[0]), float(forced.y[0])
+            reach_px = math.ceil(_CUTOUT_FWHM * exposure.detection.fwhm_px)
+            return Reading(
+                found=found,
+                middle_utc=_middle(exposure.frame),
+                forced=forced,
+                centred=centred,
+                gain_e_per_adu=exposure.gain_at(x, y),
+                scintillation_mag=scintillation,
+                noise_factor=series.ensemble.noise_factor,
+                floor_mag=series.ensemble.floor_mag,
+                circumstances=_circumstances(exposure, series, forced, zero_point, air),
+                cutout=exposure.cutout(x, y, reach_px),
+                fwhm_px=exposure.detection.fwhm_px,
+                largest_shift_px=exposure.largest_shift_px,
+                series=self._series_key(exposure),
+            )
+
     def _target_of(self, frame: Frame) -> Target:
         if self.settings.target is not None:
             return self.settings.target
@@ -307,9 +362,12 @@ class Photometer:
             return None
         return self._last_wcs[1]
 
-    def _series_of(self, exposure: Exposure) -> _Series:
+    def _series_key(self, exposure: Exposure) -> tuple[object, ...]:
         frame = exposure.frame
-        key = (exposure.target, self._filter(frame), frame.shape, frame.facts.exposure_s)
+        return (exposure.target, self._filter(frame), frame.shape, frame.facts.exposure_s)
+
+    def _series_of(self, exposure: Exposure) -> _Series:
+        key = self._series_key(exposure)
         if key not in self._series:
             self._series[key] = self._new_series(exposure)
         self._series.move_to_end(key)
@@ -419,6 +477,7 @@ class Photometer:
             verdict=verdict,
             comparisons=used_stars(series.comparisons, zero_point),
             provenance=self._provenance(exposure, series, light, zero_point),
+            zero_point_error=zero_point.error,
             is_limit=light.is_limit,
         )
 
