@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from tests.support.scenes import DEC_DEG, MIDDLE, RA_DEG, write_scene
-from tests.support.starfields import Observation, StarField, catalogue_of
+from tests.support.starfields import Gaussian, Observation, StarField, catalogue_of
 
 from boundless_skies.node.config import defaults
 from boundless_skies.node.errors import TargetNotDetected
@@ -28,7 +28,7 @@ FRAMES = 16
 
 
 class Series:
-    """Frames of some comparison stars and of faint targets, drifting and turning."""
+    """Frames of some comparison stars and of faint targets; they drift, turn and lose focus."""
 
     def __init__(
         self, target_mag: float, frames: int, clouds_mag: float = 0.0, seed: int = 7
@@ -42,7 +42,10 @@ class Series:
         self.exposures = [
             self.field.expose(
                 Observation(
-                    shift_px=(0.37 * n, -0.23 * n), rotation_deg=0.4 * n, gain_e_per_adu=1.0
+                    shift_px=(0.37 * n, -0.23 * n),
+                    rotation_deg=0.4 * n,
+                    gain_e_per_adu=1.0,
+                    profile=Gaussian(3.0 + 0.03 * n),
                 ),
                 rng,
                 minutes=2.0 * n,

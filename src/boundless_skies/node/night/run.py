@@ -241,7 +241,7 @@ def _stacked(full: FullStack) -> MeasuredFrame | SkippedFrame:
     path, count = full.paths[-1], len(full.paths)
     try:
         stacked = stack(full.readings)
-    except FrameError as error:
+    except Exception as error:  # noqa: BLE001 - one stack must not end a night
         return replace(_skipped(path, _refusal(error)), frames=count)
     return MeasuredFrame(
         path=path,

@@ -72,7 +72,7 @@ FILTERS = frozenset(
 _FIRST_RADIUS_FWHM = 1.2
 _KNOWN_SOLUTION = "the header's or the last frame's solution, refined"
 _ENSEMBLES_KEPT = 32
-_CUTOUT_FWHM = 4.0
+_CUTOUT_RADII = 3.0
 # Brighter stars saturate every camera; fainter ones are lost in the sky of a small telescope.
 _BRIGHTEST_MAG, _FAINTEST_MAG = 2.0, 16.0
 # Enough for a zero point beside a check star.
@@ -297,7 +297,8 @@ class Photometer:
             light = TargetLight(replace(forced, flux=most), float(forced.snr[0]), is_limit=True)
             found = self._point(exposure, series, light, zero_point)
             x, y = float(forced.x[0]), float(forced.y[0])
-            reach_px = math.ceil(_CUTOUT_FWHM * exposure.detection.fwhm_px)
+            # By the circle, which is the series' own: each frame's stars have another width.
+            reach_px = math.ceil(_CUTOUT_RADII * series.ensemble.aperture.radius_px)
             return Reading(
                 found=found,
                 middle_utc=_middle(exposure.frame),
