@@ -169,6 +169,35 @@ def test_a_bright_star_s_stack_is_the_mean_of_its_frames() -> None:
     assert point.fits_file == singles[0].fits_file
 
 
+def test_a_noise_factor_below_one_counts() -> None:
+    """Where the gain was a guess that was too small, the series has taught that noise is less."""
+    readings = Series(12.0, 4).readings(0)
+    plain, less = (
+        stacked_light([replace(reading, noise_factor=factor) for reading in readings])
+        for factor in (1.0, 0.5)
+    )
+    assert less.error == plain.error
+    tied = plain.whole_error**2 - plain.error**2
+    assert less.whole_error**2 == pytest.approx(tied + plain.error**2 / 4.0)
+
+
+def test_one_frame_s_stack_states_what_the_frame_states() -> None:
+    """Magnitude, uncertainty and signal to noise of a single point, also with scintillation."""
+    series = Series(12.0, 1)
+    settings = PhotometrySettings(
+        target=series.field.target(0), aperture_radius_px=4.0, telescope_aperture_mm=50.0
+    )
+    catalogue = catalogue_of(series.field.stars)
+    (exposure,) = series.of_target(0)
+    single = Photometer(settings, catalogue).measure_exposure(exposure).measurement
+    point = stack([Photometer(settings, catalogue).read(exposure)]).found.measurement
+    assert point.magnitude == pytest.approx(single.magnitude, abs=1e-9)
+    assert point.uncertainty == pytest.approx(single.uncertainty, rel=1e-6)
+    assert point.snr == pytest.approx(single.snr, rel=1e-6)
+    assert point.bjd == single.bjd
+    assert (point.fwhm, point.zero_point) == pytest.approx((single.fwhm, single.zero_point))
+
+
 def test_a_neighbour_s_light_is_no_target() -> None:
     """A star two widths away shines into the circle; the stack sees that it lies elsewhere."""
     series = Series(14.6, 12)

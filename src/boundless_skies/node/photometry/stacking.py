@@ -84,15 +84,16 @@ class StackedLight:
         Weighted mean.
     error : float
         Its standard deviation by photons and sky.
-    other_error : float
-        Its standard deviation by zero points, scintillation and the stars' own noise.
+    whole_error : float
+        The same by what the series has taught of the stars' noise (which may be less, where
+        the gain was a guess), with scintillation and the frames' zero points.
     shares : ndarray, shape (frames,)
         How much each frame counts; together 1.
     """
 
     flux: float
     error: float
-    other_error: float
+    whole_error: float
     shares: FloatArray
 
     @property
@@ -163,7 +164,7 @@ def stack(readings: Sequence[Reading]) -> Stacked:
     flux = max(light.flux, 0.0) + LIMIT_SIGMA * light.error if is_limit else light.flux
     verdict = judge(_circumstances(readings, light.snr))
     points = [reading.found.measurement for reading in readings]
-    error_mag = _MAG * math.hypot(light.error, light.other_error) / flux
+    error_mag = _MAG * light.whole_error / flux
     airmasses = [point.airmass for point in points]
     measurement = replace(
         points[-1],
@@ -209,9 +210,9 @@ def _summed(readings: Sequence[Reading], fluxes: Sequence[Fluxes]) -> StackedLig
     scintillation = np.array([reading.scintillation_mag for reading in readings])
     tied = np.array([reading.found.zero_point_error for reading in readings])
     unseen_mag2 = float((shares**2 * ((factor * scintillation) ** 2 + tied**2)).sum())
-    other = (factor**2 - 1.0) * own + unseen_mag2 * (max(flux, 0.0) / _MAG) ** 2
+    whole = factor**2 * own + unseen_mag2 * (max(flux, 0.0) / _MAG) ** 2
     return StackedLight(
-        flux=flux, error=math.sqrt(own), other_error=math.sqrt(max(other, 0.0)), shares=shares
+        flux=flux, error=math.sqrt(own), whole_error=math.sqrt(whole), shares=shares
     )
 
 
