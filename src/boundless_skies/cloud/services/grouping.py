@@ -32,7 +32,7 @@ class Grouping(Generic[T, R]):
     waiting_max : int
         How many items may wait; above that, new ones are turned away.
     rest_s : float
-        How long it rests between groups (s), so that they grow; nobody waits for the first.
+        How long it rests after a group of several (s), so that the next one grows.
     on_group : callable
         Told the size of each group.
     """
@@ -79,7 +79,7 @@ class Grouping(Generic[T, R]):
         while self._waiting:
             size = min(len(self._waiting), self._most)
             await self._work_on_group([self._waiting.popleft() for _ in range(size)])
-            if self._rest_s:
+            if size > 1 and self._rest_s:
                 await asyncio.sleep(self._rest_s)
 
     async def _work_on_group(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:

@@ -27,6 +27,8 @@ from boundless_skies.cloud.storage.database import Database
 from boundless_skies.wire.limits import BATCH_MAX_ITEMS
 
 GROUP_MAX = 500
+REST_S = 0.002
+"""After a group, its senders' next measurements come within about that time."""
 WAITING_MAX = 4_096
 
 Outcome = Receipt | KeyReused
@@ -52,7 +54,11 @@ class MeasurementService:
         self.taken = 0
         """How many measurements were taken in by this process."""
         self.group: Grouping[Entry, Outcome] = Grouping(
-            self._commit, what="measurements", most=GROUP_MAX, waiting_max=WAITING_MAX
+            self._commit,
+            what="measurements",
+            most=GROUP_MAX,
+            waiting_max=WAITING_MAX,
+            rest_s=REST_S,
         )
 
     async def submit(
