@@ -349,6 +349,15 @@ def test_a_missing_master_costs_no_crash(tmp_path: Path, caplog: pytest.LogCaptu
     assert "There are no FITS files in" in told.output
 
 
+def test_a_point_tells_what_was_taken_off(tmp_path: Path) -> None:
+    """Who looks at it later knows."""
+    frame = write_scene(tmp_path / "a.fits")
+    bias = write_fits(tmp_path / "bias.fits", np.full((400, 400), 300, np.uint16))
+    for block, told in (({}, []), ({"bias": str(bias)}, ["bias"])):
+        found = measure_frame(frame, {"photometry": {"calibration": block}})
+        assert found.provenance["calibration"] == told
+
+
 def test_measure_takes_a_dark_on_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

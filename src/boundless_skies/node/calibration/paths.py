@@ -1,6 +1,6 @@
 """Where the master frames lie."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -19,4 +19,9 @@ class CalibrationPaths:
 
     def __bool__(self) -> bool:
         """Return whether there is any."""
-        return bool(self.dark or self.flat or self.bias)
+        return bool(self.kinds)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What there is: dark, flat, bias."""
+        return tuple(entry.name for entry in fields(self) if getattr(self, entry.name))

@@ -497,6 +497,7 @@ class Photometer:
             "gain_e_per_adu": exposure.gain_e_per_adu,
             "noise_factor": round(ensemble.noise_factor, 3),
             "noise_floor_mag": round(ensemble.floor_mag, 4),
+            "calibration": list(self.settings.calibration.kinds),
             "solver": exposure.solver,
             **star_facts(series.comparisons, zero_point, check),
             **software_facts(),
