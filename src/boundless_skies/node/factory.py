@@ -1,5 +1,6 @@
 """Builds the node from its config; the only place that constructs its parts."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def build_watch(config: dict[str, Any], ledger: Ledger) -> FolderWatch | None:
 
 
 def check_ready(config: dict[str, Any], path: Path) -> None:
-    """Check what a config must say before a node can take part in the network.
+    """Check what a config must say before a node can measure and take part in the network.
 
     Parameters
     ----------
@@ -78,22 +79,35 @@ def check_ready(config: dict[str, Any], path: Path) -> None:
     Raises
     ------
     ConfigFileError
-        If the cloud is on but has no address, or nobody could know where the telescope stands.
+        If a dark, flat or bias is missing: every frame would be refused for it; if the cloud
+        is on but has no address, or nobody could know where the telescope stands.
     """
+    problems = [*_missing_masters(config, path), *_cloud_problems(config, path)]
+    if problems:
+        raise ConfigFileError(*problems)
+
+
+def _missing_masters(config: dict[str, Any], path: Path) -> Iterator[str]:
+    for kind, place in config["photometry"]["calibration"].items():
+        if place and not Path(place).expanduser().exists():
+            yield (
+                f"{path}: photometry.calibration.{kind} names {place}, which is not there. Name a "
+                "FITS file or a folder of exposures, or leave it empty."
+            )
+
+
+def _cloud_problems(config: dict[str, Any], path: Path) -> Iterator[str]:
     cloud, observatory = config["cloud"], config["observatory"]
     if not cloud["enabled"]:
         return
-    problems = []
     if not cloud["url"].strip():
-        problems.append(
+        yield (
             f"{path}: cloud.enabled is true, but cloud.url is empty. Write the cloud's address "
             "there, such as https://cloud.example.org, or set cloud.enabled to false."
         )
     place = (observatory["latitude"], observatory["longitude"])
     if None in place or place == (0, 0):
-        problems.append(
+        yield (
             f"{path}: observatory.latitude and observatory.longitude are not set. The network "
             "plans by where your telescope stands: write them in degrees, north and east positive."
         )
-    if problems:
-        raise ConfigFileError(*problems)

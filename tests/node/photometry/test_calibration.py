@@ -16,7 +16,9 @@ from tests.support.starfields import Gaussian, Observation, StarField, catalogue
 from boundless_skies.node.calibration.combining import combine
 from boundless_skies.node.calibration.correcting import Calibration, filled_in
 from boundless_skies.node.calibration.paths import CalibrationPaths
+from boundless_skies.node.config import ConfigFileError, defaults
 from boundless_skies.node.errors import FrameNotCalibrated
+from boundless_skies.node.factory import check_ready
 from boundless_skies.node.fits.frame import Frame, read_frame
 from boundless_skies.node.main import node
 from boundless_skies.node.photometry import measure_frame, run_pipeline
@@ -316,6 +318,10 @@ def test_a_combined_master_is_kept_until_its_exposures_change(tmp_path: Path) ->
     write_fits(folder / "4.fits", np.full((40, 40), 1.0, np.float32), GAIN=7)
     assert level() == 1.0
     assert len(list(cache.iterdir())) == 2
+    for number in range(5, 20):
+        write_fits(folder / f"{number}.fits", np.full((40, 40), 1.0, np.float32), GAIN=7)
+        assert level() == 1.0
+    assert len(list(cache.iterdir())) == 12
 
 
 def test_a_flat_without_its_bias_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -347,6 +353,17 @@ def test_a_missing_master_costs_no_crash(tmp_path: Path, caplog: pytest.LogCaptu
     told = CliRunner().invoke(node, ["measure", str(frame), "--dark", str(tmp_path / "empty")])
     assert told.exit_code == 2
     assert "There are no FITS files in" in told.output
+
+
+def test_a_node_does_not_start_with_a_missing_master(tmp_path: Path) -> None:
+    """It would refuse every frame of the night; the line names the key."""
+    config = defaults()
+    check_ready(config, Path("config.yaml"))
+    config["photometry"]["calibration"]["flat"] = str(tmp_path)
+    check_ready(config, Path("config.yaml"))
+    config["photometry"]["calibration"]["dark"] = str(tmp_path / "missing")
+    with pytest.raises(ConfigFileError, match=r"photometry\.calibration\.dark names .*missing"):
+        check_ready(config, Path("config.yaml"))
 
 
 def test_a_point_tells_what_was_taken_off(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from boundless_skies.node.frame_names import is_frame_name
 
 _PATTERNS = ("*.fit", "*.fits", "*.fts", "*.fit.gz", "*.fits.gz", "*.fits.fz", "*.fit.fz")
 _VERSION = 1
+# Each has the size of a frame; what is needed again is made again.
+_MOST_KEPT = 12
 _IMAGE_AXES = 2
 _CARDS = ("EXPTIME", "EXPOSURE", "GAIN", "OFFSET", "FILTER", "SET-TEMP", "CCD-TEMP")
 _COLOUR_CARDS = ("BAYERPAT", "COLORTYP", "XBAYROFF", "YBAYROFF", "ROWORDER")
@@ -166,6 +168,9 @@ def _keep(path: Path, values: FloatImage, header: fits.Header) -> None:
         with os.fdopen(file, "wb") as stream:
             fits.PrimaryHDU(values, cards).writeto(stream)
         Path(name).replace(path)
+        by_age = sorted(path.parent.glob("*.fits"), key=lambda kept: -kept.stat().st_mtime_ns)
+        for old in by_age[_MOST_KEPT:]:
+            old.unlink(missing_ok=True)
     except OSError:
         if name is not None:
             Path(name).unlink(missing_ok=True)
