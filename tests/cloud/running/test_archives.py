@@ -24,6 +24,7 @@ from boundless_skies.cloud.schema.tables import interrupts, measurements, nodes
 from boundless_skies.cloud.services.archiving import MANIFEST, ArchiveService
 from boundless_skies.cloud.storage import archive, audit
 from boundless_skies.cloud.storage.database import Job, JsonText
+from boundless_skies.cloud.storage.migrating import HEAD
 
 NOW = datetime(2026, 3, 1, 21, 30, 0, 123456, UTC)
 ADMIN = Operator("ada", Role.ADMIN)
@@ -199,7 +200,7 @@ def _change_rows(file: Path) -> None:
 
 
 def _make_newer(file: Path) -> None:
-    _rewrite(file, {MANIFEST: lambda content: content.replace(b'"0002"', b'"9002"')})
+    _rewrite(file, {MANIFEST: lambda content: content.replace(f'"{HEAD}"'.encode(), b'"9002"')})
 
 
 def _take_manifest(file: Path) -> None:
