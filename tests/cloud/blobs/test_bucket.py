@@ -116,6 +116,8 @@ def test_keys_are_never_shown(
         "gs://bucket/folder",
         "https://bucket.s3.amazonaws.com/hidden-key",
         "s3://",
+        "s3:/bucket",
+        "s3:bucket/folder",
         "s3:///folder",
         "s3://Bucket",
         "s3://b",

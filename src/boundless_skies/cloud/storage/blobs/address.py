@@ -21,6 +21,7 @@ HOW_TO_WRITE = (
 )
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _FOLDER = re.compile(r"(/(?!\.+(/|$))[A-Za-z0-9._-]+)*/?")
+_LIKE_A_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _ENDPOINT = re.compile(r"https?://[^\s/@?#]+/?")
 
 
@@ -59,6 +60,8 @@ def open_blob_store(address: str | None, data_dir: Path, clock: Clock = utc_now)
 def _folder(address: str) -> Path:
     if not address.strip() or "\0" in address:
         raise UnusableStore(f"The image store's address is empty. {HOW_TO_WRITE}")
+    if _LIKE_A_URL.match(address):  # a folder of such a name can be written as ./NAME
+        raise _not_understood("begins like a URL, but not with s3://")
     return Path(address)
 
 
