@@ -6,6 +6,7 @@ whatever else is asked goes the usual way.
 """
 
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from inspect import signature
 from typing import Any, cast
 
@@ -24,7 +25,6 @@ from boundless_skies.cloud.web import CloudRequest, secured
 ARGUMENTS = frozenset({"request", "services", "node"})
 """What a handler may ask for to be served here."""
 JSON = b"application/json"
-HTTP_NO_BODY = 304
 
 
 class Express:
@@ -108,7 +108,7 @@ async def _send(
             for name, value in reply.headers.items()
         ]
     body = content if isinstance(content, bytes) else msgspec.json.encode(content)
-    if status != HTTP_NO_BODY:
+    if status != HTTPStatus.NOT_MODIFIED:  # which has no body
         headers += [(b"content-length", b"%d" % len(body)), (b"content-type", JSON)]
     headers = secured(headers, over_tls)
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -22,7 +22,7 @@ from boundless_skies.cloud.domain.nodes import Caller
 from boundless_skies.cloud.domain.operators import Operator, Role
 from boundless_skies.cloud.domain.reading import required_text
 from boundless_skies.cloud.domain.times import Clock
-from boundless_skies.cloud.services.grouping import LOOK_UP_REST_S, Grouping
+from boundless_skies.cloud.services.grouping import look_ups
 from boundless_skies.cloud.storage import audit, changes, nodes
 from boundless_skies.cloud.storage.changes import Topic
 from boundless_skies.cloud.storage.database import Database, Job
@@ -32,7 +32,6 @@ OVERLAP = timedelta(hours=24)
 """How long the key before stays valid once a node calls with its new one."""
 KNOWN_MAX = 200_000
 LOOK_UPS_MAX = 500
-WAITING_MAX = 20_000
 REASON_MAX_CHARS = 500
 REFUSED = "invalid node credentials"
 
@@ -60,12 +59,8 @@ class CredentialService:
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._forgotten = 0
-        self._look_ups: Grouping[str, NodeKeys | None] = Grouping(
-            self._find_keys,
-            what="look-ups of keys",
-            most=LOOK_UPS_MAX,
-            waiting_max=WAITING_MAX,
-            rest_s=LOOK_UP_REST_S,
+        self._look_ups = look_ups(
+            database, nodes.list_keys, what="look-ups of keys", most=LOOK_UPS_MAX
         )
 
     def recall(self, node_id: str | None, api_key: str | None) -> Caller | None:
@@ -212,10 +207,6 @@ class CredentialService:
         if forgotten == self._forgotten:
             self._remember(node_id, known)
         return Caller(node_id, keys.rotation_asked)
-
-    async def _find_keys(self, node_ids: Sequence[str]) -> list[NodeKeys | None]:
-        found = await self._database.read(partial(nodes.list_keys, node_ids=node_ids))
-        return [found.get(node_id) for node_id in node_ids]
 
     def _judge(self, presented: str, keys: NodeKeys) -> _Known:
         current = presented == keys.key_hash

@@ -2,17 +2,51 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from sqlalchemy import Connection
+
 from boundless_skies.cloud.domain.errors import Unavailable
+from boundless_skies.cloud.storage.database import Database
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 RETRY_AFTER_S = 5
+LOOK_UPS_WAITING_MAX = 20_000
 LOOK_UP_REST_S = 0.005
 """Between groups of look-ups: an answer that comes so much later costs a fraction."""
+
+
+def look_ups(
+    database: Database,
+    find: Callable[[Connection, Sequence[str]], Mapping[str, R]],
+    *,
+    what: str,
+    most: int,
+) -> "Grouping[str, R | None]":
+    """Return a grouping that looks names up; what is not found is None.
+
+    Parameters
+    ----------
+    database : Database
+        Where they are looked up.
+    find : callable
+        Returns what was found of some names, by name.
+    what : str
+        What is looked up, for the sentence that turns one away.
+    most : int
+        The largest group.
+    """
+
+    async def work(names: Sequence[str]) -> list[R | None]:
+        found = await database.read(lambda connection: find(connection, names))
+        return [found.get(name) for name in names]
+
+    return Grouping(
+        work, what=what, most=most, waiting_max=LOOK_UPS_WAITING_MAX, rest_s=LOOK_UP_REST_S
+    )
 
 
 class Grouping(Generic[T, R]):

@@ -1,6 +1,5 @@
 """Publishing plans, handing them out, and hearing what became of them."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
@@ -17,14 +16,12 @@ from boundless_skies.cloud.domain.operators import Operator, Role
 from boundless_skies.cloud.domain.plans import PublishedPlan, read_plan
 from boundless_skies.cloud.domain.reading import json_object, shown
 from boundless_skies.cloud.domain.times import Clock, iso
-from boundless_skies.cloud.services.grouping import LOOK_UP_REST_S, Grouping
+from boundless_skies.cloud.services.grouping import look_ups
 from boundless_skies.cloud.storage import audit, events, plans, targets
 from boundless_skies.cloud.storage.database import Database
-from boundless_skies.cloud.storage.plans import StoredPlan
 
 POLLS_MAX = 200
 """Read together; a plan may have many items."""
-WAITING_MAX = 20_000
 NO_PLAN = msgspec.json.encode(
     {"plan": None, "message": "No plan has been published for this node yet."}
 )
@@ -44,13 +41,7 @@ class PlanService:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._polls: Grouping[str, StoredPlan | None] = Grouping(
-            self._find_current,
-            what="polls",
-            most=POLLS_MAX,
-            waiting_max=WAITING_MAX,
-            rest_s=LOOK_UP_REST_S,
-        )
+        self._polls = look_ups(database, plans.find_stored, what="polls", most=POLLS_MAX)
 
     async def publish(self, operator: Operator, node: Node, document: Any) -> PublishedPlan:
         """Make a plan a node's current one.
@@ -104,10 +95,6 @@ class PlanService:
             partial(self._add_events, node_id=caller.node_id, plan_id=plan_id, new=new)
         )
         return {"ok": True}
-
-    async def _find_current(self, node_ids: Sequence[str]) -> list[StoredPlan | None]:
-        found = await self._database.read(partial(plans.find_stored, node_ids=node_ids))
-        return [found.get(node_id) for node_id in node_ids]
 
     def _put(self, connection: Connection, *, operator: Operator, plan: PublishedPlan) -> None:
         now = self._clock()

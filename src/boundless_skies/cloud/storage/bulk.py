@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, Update, insert
 from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeEngine
 
 Processor = Callable[[Any], Any]
 Row = tuple[Any, ...]
@@ -139,11 +140,7 @@ class _CompiledUpdate:
         compiled = statement.compile(dialect=dialect)
         self.text = str(compiled)
         self.names = tuple(compiled.positiontup or ())
-        found = [
-            (place, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
-            for place, name in enumerate(self.names)
-        ]
-        self.processors = tuple((place, each) for place, each in found if each is not None)
+        self.processors = _bind_processors(dialect, [compiled.binds[n].type for n in self.names])
 
     def joined(self, rows: int) -> str:
         """Return it as one statement for so many rows, in SQLite's words."""
@@ -210,8 +207,14 @@ def _compiled_insert(
     in_order = sorted(names, key=places.__getitem__)
     if list(names) != in_order:
         raise ValueError(f"The rows' columns must be in the order of the table: {in_order}")
-    found = [
-        (place, table.c[name].type.dialect_impl(dialect).bind_processor(dialect))
-        for place, name in enumerate(names)
-    ]
-    return statement, tuple((place, process) for place, process in found if process is not None)
+    return statement, _bind_processors(dialect, [table.c[name].type for name in names])
+
+
+def _bind_processors(
+    dialect: Dialect, types: Sequence[TypeEngine[Any]]
+) -> tuple[tuple[int, Processor], ...]:
+    """Return what values of some types go through, by their place, where they do."""
+    found = (
+        (n, each.dialect_impl(dialect).bind_processor(dialect)) for n, each in enumerate(types)
+    )
+    return tuple((place, process) for place, process in found if process is not None)
