@@ -1,0 +1,35 @@
+"""The clock that waiting code is handed, so that a night can also run under a fast one."""
+
+import time
+from datetime import UTC, datetime
+from threading import Event
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tells the time, and waits."""
+
+    def now(self) -> datetime:
+        """Return the present instant, aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Return seconds from some fixed point on, which no setting of the clock moves."""
+
+    def sleep(self, seconds: float, stop: Event) -> None:
+        """Wait so many seconds, or until ``stop`` is set."""
+
+
+class SystemClock:
+    """The computer's own clock."""
+
+    def now(self) -> datetime:
+        """Return the present instant, aware, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds from some fixed point on, which no setting of the clock moves."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float, stop: Event) -> None:
+        """Wait so many seconds, or until ``stop`` is set."""
+        stop.wait(max(0.0, seconds))
