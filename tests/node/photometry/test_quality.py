@@ -8,15 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boundless_skies.node.photometry.quality import (
+from boundless_skies.node.photometry.quality import Circumstances, judge
+from boundless_skies.wire import QualityFlag
+from boundless_skies.wire.quality_reasons import (
     REASONS,
-    Circumstances,
-    Reason,
-    judge,
+    QualityReason,
     markdown_table,
     reasons_of,
 )
-from boundless_skies.wire import QualityFlag
 
 GOOD = Circumstances(
     peak_fraction=0.3,
@@ -130,7 +129,7 @@ def test_the_worst_reason_decides_and_all_are_told() -> None:
 
 
 @given(st.sets(st.sampled_from(REASONS), max_size=6))
-def test_a_mask_gives_back_its_reasons(reasons: set[Reason]) -> None:
+def test_a_mask_gives_back_its_reasons(reasons: set[QualityReason]) -> None:
     """Whatever is in it, also bits that this version does not know."""
     mask = sum(reason.mask for reason in reasons)
     assert set(reasons_of(mask)) == reasons
@@ -138,7 +137,7 @@ def test_a_mask_gives_back_its_reasons(reasons: set[Reason]) -> None:
 
 
 def test_the_documentation_holds_the_registry() -> None:
-    """As python -m boundless_skies.node.photometry.quality prints it, and nothing else."""
+    """As python -m boundless_skies.wire.quality_reasons prints it, and nothing else."""
     page = (Path(__file__).resolve().parents[3] / "docs" / "photometry.md").read_text("utf-8")
     assert f"\n\n{markdown_table()}\n\n" in page
     assert page.count("| acceptable |") + page.count("| poor |") == len(REASONS)

@@ -7,9 +7,9 @@ from typing import Any
 
 from boundless_skies.node.night.files import replace_file
 from boundless_skies.node.night.result import LightCurve, check_name
-from boundless_skies.node.photometry.quality import reasons_of
 from boundless_skies.reports import aavso
 from boundless_skies.wire.messages import QualityFlag
+from boundless_skies.wire.quality_reasons import reasons_of
 
 # Of a star that is not seen, this is no fault of the frame.
 _NOT_SEEN = "very low SNR"

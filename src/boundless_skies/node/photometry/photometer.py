@@ -139,7 +139,7 @@ class FrameMeasurement:
 
     @property
     def flags(self) -> int:
-        """The reasons as a mask; see `boundless_skies.node.photometry.quality`."""
+        """The reasons as a mask; see `boundless_skies.wire.quality_reasons`."""
         return self.verdict.bits
 
 
