@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -80,6 +81,36 @@ def test_the_page_shows_the_thumbnail(point: int, public: Client, frame: bytes) 
     assert f"/api/v1/images/{sha256}/thumbnail.png" in page
     assert "000-BCP-193" in page
     assert "Lovelace" not in page
+
+
+def test_a_point_says_why_its_quality_is_less_than_good(
+    node: Client, public: Client, fresh_name: Callable[[str], str]
+) -> None:
+    """As JSON, on its page, and in the files; markup in a node's words stays a text."""
+    name = fresh_name("Clouded")
+    sent = make_measurement(
+        target_name=name,
+        quality_flag="acceptable",
+        quality_bits=8192,
+        quality_reasons=["clouds: 0.4 mag less light", "<b>wind</b>: gusts"],
+    )
+    number = node.post("/api/v1/measurements", sent)["id"]
+    told = public.get(f"/api/v1/measurements/{number}")["provenance"]
+    assert told["quality_bits"] == 8192
+    assert [one["found"] for one in told["quality_reasons"]] == ["0.4 mag less light", "gusts"]
+    page = public.call("GET", f"/measurements/{number}").body.decode()
+    assert "Why its quality is acceptable" in page
+    assert "<strong>Clouds</strong>: 0.4 mag less light" in page
+    assert told["quality_reasons"][0]["meaning"] in page
+    assert "<strong>&lt;b&gt;wind&lt;/b&gt;</strong>: gusts" in page
+    sheet = public.call("GET", f"/api/v1/lightcurves/{quote(name)}?format=csv").body.decode()
+    assert sheet.endswith(",8192,clouds: 0.4 mag less light; <b>wind</b>: gusts\r\n")
+
+
+def test_a_good_point_has_nothing_to_explain(point: int, public: Client) -> None:
+    """An empty list, and no heading above nothing."""
+    assert public.get(f"/api/v1/measurements/{point}")["provenance"]["quality_reasons"] == []
+    assert "Why its quality" not in public.call("GET", f"/measurements/{point}").body.decode()
 
 
 def test_the_same_frame_from_another_node_is_described_too(

@@ -43,6 +43,8 @@ FULL = replace(
     check_star="000-BCP-220",
     check_star_mag=11.93,
     chart="X26835ABC",
+    quality_bits=8192 + 16,
+    quality_reasons="few comparison stars: 4; clouds: 0.4 mag less light",
 )
 LIMIT = replace(PLAIN, magnitude=14.2, uncertainty=0.0, is_limit=True)
 POINTS = [PLAIN, FULL, LIMIT]
@@ -69,6 +71,8 @@ points = st.builds(
     check_star=st.none() | hostile,
     check_star_mag=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     chart=st.none() | hostile,
+    quality_bits=st.none() | st.integers(0, 2**31 - 1),
+    quality_reasons=st.none() | hostile,
 )
 
 
@@ -84,6 +88,8 @@ def test_csv_holds_every_digit() -> None:
     assert float(full["airmass"]) == FULL.airmass
     assert (plain["airmass"], plain["check_star"], plain["validation"]) == ("", "", "")
     assert (full["validation"], full["revision"], full["chart"]) == ("consistent", "3", "X26835ABC")
+    assert (plain["quality_bits"], plain["quality_reasons"]) == ("", "")
+    assert (full["quality_bits"], full["quality_reasons"]) == ("8208", FULL.quality_reasons)
     assert (plain["is_limit"], limit["is_limit"]) == ("false", "true")
 
 
@@ -134,6 +140,8 @@ def test_votable_is_read_back() -> None:
     assert table.array["comparison_stars"].tolist() == [None, 12, None]
     assert table.array["airmass"].tolist() == [None, 1.2345, None]
     assert table.array["is_limit"].tolist() == [False, False, True]
+    assert table.array["quality_bits"].tolist() == [None, 8208, None]
+    assert table.array["quality_reasons"].tolist() == ["", FULL.quality_reasons, ""]
     fields = {field.name: field for field in table.fields}
     assert (str(fields["bjd_tdb"].unit), str(fields["magnitude"].unit)) == ("d", "mag")
     told = {entry.name: entry.value for entry in (*table.infos, *table.params)}
@@ -159,6 +167,8 @@ def test_votable_columns_are_described() -> None:
     table = read_votable(to_votable(SS_CYG, []))
     assert [field.name for field in table.fields] == [column.name for column in COLUMNS]
     assert all(field.description for field in table.fields)
+    (mask,) = (field for field in table.fields if field.name == "quality_bits")
+    assert " ".join(mask.description.split()).endswith(", 131072 badly blended, 262144 blended")
     ucds = [entry.ucd for entry in (*table.fields, *table.params)]
     assert all(check_ucd(ucd, check_controlled_vocabulary=True) for ucd in ucds)
 

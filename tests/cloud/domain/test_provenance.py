@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.cloud_client import make_measurement
 
-from boundless_skies.cloud.domain.provenance import Star, read_provenance
+from boundless_skies.cloud.domain.provenance import QualityRemark, Star, read_provenance
+from boundless_skies.wire.quality_reasons import REASONS
 
 NOTHING = read_provenance({})
 
@@ -72,6 +73,50 @@ def test_what_makes_no_sense_is_left_out(payload: Any) -> None:
     assert read_provenance(payload) == NOTHING
 
 
+def test_reasons_have_their_name_their_sentence_and_what_was_found() -> None:
+    """Mask and words are put together, in the registry's order; other reasons come last."""
+    told = read_provenance(
+        {
+            "quality_bits": 8192 + 16 + 2**30,
+            "quality_reasons": [
+                "satellite: crosses the ring of sky",
+                "clouds: 0.4 mag less light than in the clear frames",
+                "windy",
+            ],
+        }
+    )
+    assert told.quality_bits == 8192 + 16 + 2**30
+    stars, clouds, satellite, windy = told.quality_reasons
+    assert (stars.name, stars.found) == ("few comparison stars", None)
+    assert stars.sentence == "few comparison stars: fewer than 5 comparison stars"
+    assert clouds.meaning is not None
+    assert "more than 0.3 mag" in clouds.meaning
+    assert clouds.sentence == "clouds: 0.4 mag less light than in the clear frames"
+    assert satellite == QualityRemark(name="satellite", found="crosses the ring of sky")
+    assert windy.sentence == "windy"
+
+
+def test_every_verdict_of_a_node_is_read_back() -> None:
+    """What the mask says and what the words say is one list, with nothing told twice."""
+    everything = sum(reason.mask for reason in REASONS)
+    words = [f"{reason.name}: found" for reason in REASONS]
+    for payload in (
+        {"quality_bits": everything, "quality_reasons": words},
+        {"quality_bits": str(everything)},
+        {"quality_reasons": words[::-1]},
+    ):
+        told = read_provenance(payload)
+        assert [reason.name for reason in told.quality_reasons] == [one.name for one in REASONS]
+
+
+@pytest.mark.parametrize("bits", [-1, 1.5, 2**31, 10**400, True, "many", [8192], None, "nan"])
+def test_a_mask_that_is_none_is_left_out(bits: Any) -> None:
+    """Negative, broken, too large, no number; what the words say counts all the same."""
+    told = read_provenance({"quality_bits": bits, "quality_reasons": "clouds: thin"})
+    assert told.quality_bits is None
+    assert [reason.sentence for reason in told.quality_reasons] == ["clouds: thin"]
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300),
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner),
@@ -94,6 +139,7 @@ def test_a_huge_payload_gives_a_bounded_answer() -> None:
     star = {"name": "x" * 10_000, "mag": 10**400}
     payload = {f"key{n}": n for n in range(400)} | {"comparison_stars": [star] * 10_000}
     payload |= {"software": "y" * 1_000_000, "exposure": "9" * 1_000_000}
+    payload |= {"quality_reasons": [f"{n}{'z' * 1_000}: {'z' * 1_000}" for n in range(10_000)]}
     told = read_provenance(payload)
     assert told.comparison_count == 10_000
     assert len(json.dumps(asdict(told))) < 50_000

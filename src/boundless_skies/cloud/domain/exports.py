@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from boundless_skies.cloud.domain.errors import InvalidInput
 from boundless_skies.reports import aavso
 from boundless_skies.reports.text import csv_text, one_line
+from boundless_skies.wire.quality_reasons import REASONS
 
 if TYPE_CHECKING:
     from astropy.io.votable.tree import Field, Param, TableElement, VOTableFile
@@ -33,6 +34,7 @@ class ExportPoint:
     ``is_limit`` the star was not seen, and ``magnitude`` is how faint it would have
     been seen. ``comparison_name`` and ``comparison_mag`` (instrumental) are those of
     a single comparison star; without them, the comparison is an ensemble.
+    ``quality_reasons`` are sentences, with semicolons between them.
     """
 
     bjd: float
@@ -53,6 +55,8 @@ class ExportPoint:
     check_star: str | None = None
     check_star_mag: float | None = None
     chart: str | None = None
+    quality_bits: int | None = None
+    quality_reasons: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,17 @@ COLUMNS = (
     _Column("check_star", "check_star", _TEXT, "meta.id", "Check star"),
     _Column("check_star_mag", "check_star_mag", "double", "phot.mag", "Its measured mag", "mag"),
     _Column("chart", "chart", _TEXT, "meta.id", "The AAVSO's chart"),
+    _Column(
+        "quality_bits",
+        "quality_bits",
+        "int",
+        "meta.code.qual",
+        "Why the quality is less than good, as a mask: "
+        + ", ".join(f"{reason.mask} {reason.name}" for reason in REASONS),
+    ),
+    _Column(
+        "quality_reasons", "quality_reasons", _TEXT, "meta.note", "The same, and what was found"
+    ),
 )
 """The columns of the CSV and of the VOTable; new ones are added at the end."""
 

@@ -5,15 +5,18 @@ questions meet the keys under which programs in the field answer them; what is
 missing or makes no sense is left out, and nothing is refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from boundless_skies.cloud.domain.reading import clean_text, finite_number
+from boundless_skies.wire.quality_reasons import REASONS, reasons_of
 
 TEXT_MAX_CHARS = 200
 STARS_MAX = 100
 """So many comparison stars are told one by one; the count is told in any case."""
+REMARKS_MAX = 40
+"""So many reasons of a node's own are read; those of the registry are fewer."""
 COUNT_MAX = 2**31 - 1
 _KEYS_MAX = 500
 _NUMBER_NAME_MAX = 10**20
@@ -21,6 +24,7 @@ _NUMBER_NAME_MAX = 10**20
 _STAR_NAME = ("name", "id", "label", "auid", "source_id")
 _CATALOGUE_MAG = ("catalogue_mag", "catalog_mag", "cat_mag", "mag", "magnitude", "ref_mag")
 _MEASURED_MAG = ("measured_mag", "instrumental_mag", "inst_mag")
+_REGISTRY = {reason.name: reason for reason in REASONS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,31 @@ class Star:
     dec_deg: float | None = None
     catalogue_mag: float | None = None
     measured_mag: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class QualityRemark:
+    """A reason why a measurement is less than good.
+
+    Attributes
+    ----------
+    name : str
+        The registry's name of it, or the node's own words.
+    meaning : str or None
+        When the registry's reason holds; None for a reason that is not in it.
+    found : str or None
+        What the node found, where it told.
+    """
+
+    name: str
+    meaning: str | None = None
+    found: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The name with what was found, or else with what it means."""
+        told = self.found or self.meaning
+        return f"{self.name}: {told}" if told else self.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +95,10 @@ class Provenance:
         What found the place in the sky.
     fits_file : str or None
         The frame.
+    quality_bits : int or None
+        The node's reasons for less than good quality as a mask.
+    quality_reasons : tuple of QualityRemark
+        The same with names and sentences: first those of the registry, then others.
     """
 
     filter: str | None
@@ -83,6 +116,8 @@ class Provenance:
     software_version: str | None
     solver: str | None
     fits_file: str | None
+    quality_bits: int | None
+    quality_reasons: tuple[QualityRemark, ...]
 
 
 def read_provenance(payload: Any) -> Provenance:
@@ -100,6 +135,7 @@ def read_provenance(payload: Any) -> Provenance:
     """
     told = _by_small_key(payload)
     software = _object(told, "software", "pipeline", "program")
+    bits = _read_bits(told)
     return Provenance(
         filter=_text(told, "filter", "filter_name", "band"),
         exposure_s=_positive(told, "exposure_s", "exposure", "exptime", "exposure_time"),
@@ -120,7 +156,39 @@ def read_provenance(payload: Any) -> Provenance:
         solver=_text(told, "solver", "plate_solver", "wcs_source")
         or _text(_object(told, "solver", "plate_solver"), "name"),
         fits_file=_text(told, "fits_file", "filename"),
+        quality_bits=bits,
+        quality_reasons=_read_reasons(told, bits or 0),
     )
+
+
+def _read_bits(told: Mapping[str, Any]) -> int | None:
+    bits = _number(told, "quality_bits")
+    if bits is None or not 0 <= bits <= COUNT_MAX or bits != int(bits):
+        return None
+    return int(bits)
+
+
+def _read_reasons(told: Mapping[str, Any], bits: int) -> tuple[QualityRemark, ...]:
+    """Put the mask's reasons together with what the node found; each reason is told once."""
+    found = dict(_split_remarks(told.get("quality_reasons")))
+    known = {reason.name: reason for reason in reasons_of(bits)}
+    known |= {name: _REGISTRY[name] for name in found if name in _REGISTRY}
+    in_order = sorted(known.values(), key=lambda reason: reason.bit)
+    remarks = [
+        QualityRemark(name=one.name, meaning=one.meaning, found=found.get(one.name))
+        for one in in_order
+    ]
+    others = [QualityRemark(name=name, found=found[name]) for name in found if name not in known]
+    return (*remarks, *others)
+
+
+def _split_remarks(value: Any) -> Iterator[tuple[str, str | None]]:
+    """Take "name: what was found" apart, as a node writes it for each reason."""
+    remarks = [value] if isinstance(value, str) else value
+    for remark in remarks[:REMARKS_MAX] if isinstance(remarks, list) else []:
+        name, _, found = remark.partition(":") if isinstance(remark, str) else ("", "", "")
+        if shown := _printable(name):
+            yield shown, _printable(found) or None
 
 
 def _by_small_key(value: Any) -> dict[str, Any]:

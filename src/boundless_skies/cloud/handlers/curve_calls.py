@@ -37,6 +37,7 @@ from boundless_skies.cloud.services.targets import (
 )
 from boundless_skies.cloud.web import CloudRequest, rest_of_path
 from boundless_skies.wire import paths
+from boundless_skies.wire.quality_reasons import REASONS
 
 MEASUREMENT = f"{paths.MEASUREMENTS}/{{measurement_id:str}}"
 NEGOTIATED = {form.media_type: form for form in (CurveForm.JSON, CurveForm.CSV, CurveForm.VOTABLE)}
@@ -65,9 +66,11 @@ STAR_EXAMPLE = {
     "catalogue_mag": 11.1,
     "measured_mag": -8.31,
 }
+CLOUDS = next(reason for reason in REASONS if reason.name == "clouds")
 HISTORY_EXAMPLE = {
     "target": "SS Cyg",
     **POINT_EXAMPLE,
+    "quality_flag": "acceptable",
     "fwhm": 3.4,
     "received_at": "2026-03-01T21:31:00Z",
     "sent_by": "Boundless node 0.1.0",
@@ -87,6 +90,14 @@ HISTORY_EXAMPLE = {
         "software_version": "0.1.0",
         "solver": None,
         "fits_file": "ss_cyg_0001.fits",
+        "quality_bits": CLOUDS.mask,
+        "quality_reasons": [
+            {
+                "name": CLOUDS.name,
+                "meaning": CLOUDS.meaning,
+                "found": "0.4 mag less light than in the clear frames",
+            }
+        ],
     },
     "frame": None,
     "verdict": None,

@@ -37,6 +37,8 @@ PAGE_POINTS = 5_000
 """How many points are read at a time for a file, so that other calls come in between."""
 POINTS_MAX = curves.POINTS_MAX
 NUMBER_MAX = 2**63 - 1
+REASONS_MAX_CHARS = 1_000
+"""What a file tells of one point's quality; a node's own reasons might fill it otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -342,7 +344,14 @@ def _to_export(whole: WholePoint) -> ExportPoint:
         check_star=_name(check),
         check_star_mag=check.measured_mag if check else None,
         chart=told.chart,
+        quality_bits=told.quality_bits,
+        quality_reasons=_sentences(told) or None,
     )
+
+
+def _sentences(told: Provenance) -> str:
+    sentences = "; ".join(remark.sentence for remark in told.quality_reasons)
+    return sentences[:REASONS_MAX_CHARS]
 
 
 def _name(star: Star | None) -> str | None:
