@@ -12,6 +12,7 @@
 from cloud_communicator.communicator import CloudCommunicator
 from cloud_communicator.errors import (
     ConfigError,
+    InvalidEvent,
     InvalidMeasurement,
     LinkAlreadyRunning,
     LinkError,
@@ -22,6 +23,7 @@ from cloud_communicator.errors import (
 __all__ = [
     "CloudCommunicator",
     "ConfigError",
+    "InvalidEvent",
     "InvalidMeasurement",
     "LinkAlreadyRunning",
     "LinkError",

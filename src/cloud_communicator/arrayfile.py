@@ -16,7 +16,7 @@ import re
 import secrets
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum, auto
 from hashlib import sha256
@@ -47,6 +47,7 @@ _BITS = bytes.maketrans(b"01", _BLANKS)
 _SPACE = b" \t\r\n"
 _STRUCTURE = _SPACE + b",[]"
 _SPARE_BYTES = 65_536
+_WRITTEN_TOGETHER = 50  # few, so that a nearly full disk still takes some
 _MARK_BYTES = 16
 ANY_NAME = "?" * 12  # pattern of the names under which damage is put aside
 # What goes on with a key or a brace is no entry, but the beginning or the inside of a damaged one.
@@ -412,11 +413,31 @@ class ArrayFile:
         OSError
             If the disk refuses; the entry is then among ``unsaved``.
         """
+        return self.append_all([line])[0]
+
+    def append_all(self, lines: Iterable[bytes]) -> list[Entry]:
+        """Add entries in order, many with one sync; else as `append`.
+
+        Parameters
+        ----------
+        lines : iterable of bytes
+            Canonical JSON of each entry.
+
+        Returns
+        -------
+        list of Entry
+            The new last entries.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses; what is not on it is then among ``unsaved``.
+        """
         with self._mutex:
-            entry = Entry(line)
-            self.unsaved.append(entry)
+            entries = [Entry(line) for line in lines]
+            self.unsaved += entries
             self.save()
-            return entry
+            return entries
 
     def save(self) -> None:
         """Get in step with the disk: what waits goes there, what others wrote comes from it.
@@ -430,9 +451,10 @@ class ArrayFile:
             if not self.unsaved and not self.path.exists():
                 return
             with self.locked():
-                while self.unsaved:
-                    self._write_at_tail(self.unsaved[0])
-                    self.entries.append(self.unsaved.pop(0))
+                while some := self.unsaved[:_WRITTEN_TOGETHER]:
+                    self._write_at_tail(some)
+                    self.entries += some
+                    del self.unsaved[: len(some)]
 
     def remove(self, entry: Entry) -> None:
         """Take an entry out; raises OSError if only memory could be told.
@@ -494,19 +516,23 @@ class ArrayFile:
             if self._descriptor >= 0:
                 os.fdatasync(self._descriptor)
 
-    def _write_at_tail(self, entry: Entry) -> None:
+    def _write_at_tail(self, entries: list[Entry]) -> None:
         if self._descriptor < 0:
             self._create()
         tail = self._size - len(_CLOSE)
         before = b",\n" if self.entries else b"\n"
-        core = before + entry.line + seal(entry.line)
+        sealed = [entry.line + seal(entry.line) for entry in entries]
+        core = before + b",\n".join(sealed)
         try:
             write_all(self._descriptor, core + _CLOSE, tail)
             os.fdatasync(self._descriptor)
         except OSError:
             self._restore_tail(tail)
             raise
-        entry.start, entry.end = tail + len(before), tail + len(core)
+        at = tail + len(before)
+        for entry, written in zip(entries, sealed, strict=True):
+            entry.start, entry.end = at, at + len(written)
+            at = entry.end + len(b",\n")
         self._size = tail + len(core) + len(_CLOSE)
 
     def _restore_tail(self, tail: int) -> None:

@@ -6,7 +6,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -26,6 +26,7 @@ from cloud_communicator.errors import (
     LinkError,
     LinkFailure,
 )
+from cloud_communicator.events import INTERRUPT, PLAN, EventCourier, event_lines
 from cloud_communicator.identity import Identity, registration_payload, utc_offset_hours
 from cloud_communicator.images import ImageCourier
 from cloud_communicator.journal import InterruptJournal
@@ -86,7 +87,7 @@ class CloudCommunicator:
         self._rng = Random()  # noqa: S311 - spreads beats over time, guards nothing
         self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
-        self._plan_wake = threading.Event()
+        self._beat_wake, self._plan_wake = threading.Event(), threading.Event()
         self._wakes: list[threading.Event] = []
         self._running = 0
         self._guard = threading.Lock()
@@ -112,6 +113,7 @@ class CloudCommunicator:
         self._client = client
         self._uplink = Uplink(client, RetryQueue(folder), self._board, self._pauses)
         self._images = ImageCourier(client, folder, self._board, self._pauses)
+        self._events = EventCourier(client, folder, self._board, self._pauses)
         self._journal = InterruptJournal(folder)
         self._plans = PlanPoller(client, self._board, on_plan)
         self._interrupts = InterruptPoller(
@@ -138,6 +140,7 @@ class CloudCommunicator:
         self._show_identity()
         self._uplink.load()
         self._images.load()
+        self._events.load()
         self._journal.load()
 
     def _show_identity(self) -> None:
@@ -164,14 +167,15 @@ class CloudCommunicator:
             return
         with self._guard:
             self._take_folder()
-            self._stop, self._plan_wake = threading.Event(), threading.Event()
-            self._wakes = [threading.Event(), self._plan_wake]
+            self._stop = threading.Event()
+            self._beat_wake, self._plan_wake = threading.Event(), threading.Event()
+            self._wakes = [self._beat_wake, self._plan_wake]
             self._threads = [
                 threading.Thread(
                     target=self._run, args=(tick, rest, self._stop, wake), name=name, daemon=True
                 )
                 for name, tick, rest, wake in (
-                    ("cloud-heartbeat", self._heartbeat_tick, self._rest, self._wakes[0]),
+                    ("cloud-heartbeat", self._heartbeat_tick, self._tell_events, self._beat_wake),
                     ("cloud-plan", self._plan_tick, self._watch_interrupts, self._plan_wake),
                 )
             ]
@@ -253,9 +257,15 @@ class CloudCommunicator:
                 if not self._running:
                     self._let_go_of_folder()
 
-    @staticmethod
-    def _rest(wait_s: float, _stop: threading.Event, wake: threading.Event) -> None:
-        wake.wait(wait_s)
+    def _tell_events(self, wait_s: float, stop: threading.Event, wake: threading.Event) -> None:
+        """Wait for the next beat; events that come meanwhile are told at once."""
+        due = time.monotonic() + wait_s
+        while (left_s := due - time.monotonic()) > 0 and wake.wait(left_s):
+            wake.clear()  # before the look: what comes after it wakes again
+            if stop.is_set():
+                return
+            if self.status["last_heartbeat_ok"]:
+                self._events.tell_new(due, self._grace_s, stop)
 
     def _heartbeat_tick(self, stop: threading.Event) -> float:
         """Beat once, drain if that went well; returns the seconds until the next beat."""
@@ -296,6 +306,7 @@ class CloudCommunicator:
         """Write what a bad disk left in memory, whether or not the cloud can be reached."""
         self._uplink.save()
         self._images.save()
+        self._events.save()
 
     def _save_identity(self) -> None:
         try:
@@ -348,11 +359,15 @@ class CloudCommunicator:
             self._plan_wake.set()
 
     def _flush_queue(self, due: float, stop: threading.Event) -> None:
-        """Drain what is queued until the next beat is due; images after measurements."""
-        grace_s = self._settings.heartbeat_interval * 0.8
-        self._uplink.drain(due, grace_s, stop)
+        """Drain what is queued until the next beat is due: measurements, events, images."""
+        self._uplink.drain(due, self._grace_s, stop)
+        self._events.drain(due, self._grace_s, stop)
         if self._settings.upload_images:
-            self._images.drain(due, grace_s, stop)
+            self._images.drain(due, self._grace_s, stop)
+
+    @property
+    def _grace_s(self) -> float:
+        return self._settings.heartbeat_interval * 0.8
 
     def _plan_tick(self, stop: threading.Event) -> float:
         """Poll the plan and the interrupts; returns the seconds until the next poll."""
@@ -437,3 +452,67 @@ class CloudCommunicator:
             raise InvalidMeasurement(
                 f"fits_path must be a path, not {type(fits_path).__name__}."
             ) from None
+
+    # -- what became of plans and interrupts ----------------------------------------------
+
+    def report_events(self, plan_id: str, events: Iterable[Mapping[str, Any]]) -> bool:
+        """Tell the cloud what became of a plan and its items: now, or when it can be told.
+
+        Each event is on disk before this returns, is told once the cloud has said
+        that it takes events, and counts there once, by its ``event_id``. No call is
+        made here, so this returns as soon as the disk has them.
+
+        Parameters
+        ----------
+        plan_id : str
+            The plan; ``status["last_plan_id"]`` while ``on_plan`` runs.
+        events : iterable of mapping
+            Each with ``event_id`` (text, of the caller's own making) and ``state``
+            (`boundless_skies.wire.ItemState`); and ``item_id`` (None or absent for the
+            whole plan), ``reason`` (a sentence) and ``at`` (ISO 8601 text or a
+            datetime; now, where it is absent).
+
+        Returns
+        -------
+        bool
+            True once all are on disk. False where the disk refuses, and they wait in
+            memory (hand them over again later, none is kept twice); or where the
+            cloud is disabled, and nothing is kept.
+
+        Raises
+        ------
+        InvalidEvent
+            If one is not in that form; none of them is kept then.
+        """
+        return self._keep_events(PLAN, plan_id, events)
+
+    def report_interrupt_events(
+        self, interrupt_id: int | str, events: Iterable[Mapping[str, Any]]
+    ) -> bool:
+        """Tell the cloud what became of an interrupt; else as `report_events`.
+
+        Parameters
+        ----------
+        interrupt_id : int or str
+            The interrupt's ``id``.
+        events : iterable of mapping
+            As for a plan, without an ``item_id``.
+
+        Returns
+        -------
+        bool
+            As for a plan.
+
+        Raises
+        ------
+        InvalidEvent
+            If one is not in that form; none of them is kept then.
+        """
+        return self._keep_events(INTERRUPT, interrupt_id, events)
+
+    def _keep_events(self, kind: str, subject: object, events: Iterable[Mapping[str, Any]]) -> bool:
+        if not self._settings.enabled:
+            return False
+        kept = self._events.keep(event_lines(kind, subject, events))
+        self._beat_wake.set()
+        return kept

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from contextlib import contextmanager, suppress
 from errno import ENOLCK, ENOSYS, EOPNOTSUPP, EWOULDBLOCK
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger("cloud_communicator")
 
 PRIVATE = 0o600
 _LOCK_WAIT_S = 0.9
@@ -131,10 +134,13 @@ class Ledger:
     ----------
     path : Path
         The file; made at the first record.
+    max_bytes : int, optional
+        The size above which the older half of the records is let go.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, max_bytes: int | None = None) -> None:
         self.path = path
+        self._max_bytes = max_bytes
         self._seen: tuple[int, int] | None = None
         self._count = 0
 
@@ -160,6 +166,14 @@ class Ledger:
             os.close(descriptor)
         if new:
             sync_folder(self.path.parent)
+        if self._max_bytes is not None and size + len(line) > self._max_bytes:
+            with suppress(OSError):  # the record is there; the room can be had back later
+                self._let_go_of_older_half()
+
+    def _let_go_of_older_half(self) -> None:
+        records = self.records()
+        self.keep_only(records[len(records) // 2 :])
+        log.warning("%s was full; the older half of its records is let go.", self.path)
 
     def records(self) -> list[dict[str, Any]]:
         """Return all whole records, oldest first; torn lines are passed over.

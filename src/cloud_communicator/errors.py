@@ -6,6 +6,7 @@
     ├── LinkRefusal                 the rules said no; calling again changes nothing
     │   ├── ConfigError             a config block or value that cannot be meant
     │   ├── InvalidMeasurement      a measurement that has no JSON form
+    │   ├── InvalidEvent            an event that is not in the form of the wire
     │   └── LinkAlreadyRunning      another link works in this data folder
     └── LinkFailure                 a call did not arrive, or its answer did not
         ├── NoConnection            no way to the cloud: name, route, refusal, certificate
@@ -33,6 +34,10 @@ class ConfigError(LinkRefusal, ValueError):
 
 class InvalidMeasurement(LinkRefusal, ValueError):  # noqa: N818 - the name says the fault
     """A measurement that has no JSON form."""
+
+
+class InvalidEvent(LinkRefusal, ValueError):  # noqa: N818 - the name says the fault
+    """An event that is not in the form of the wire."""
 
 
 class LinkAlreadyRunning(LinkRefusal, RuntimeError):  # noqa: N818 - the contract's name

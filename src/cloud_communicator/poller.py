@@ -1,6 +1,7 @@
 """What comes down: the night's plan and the interrupts, each handed over as promised."""
 
 import logging
+import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from threading import Event
@@ -22,6 +23,7 @@ from cloud_communicator.journal import InterruptJournal, State
 log = logging.getLogger("cloud_communicator")
 
 _ACK = "interrupt ack"
+_NIGHT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # What proxies, and clouds that hold no call, answer to one that should be held.
 _NOT_HELD = frozenset(
     {
@@ -98,7 +100,10 @@ class PlanPoller:
         if plan_id == self._seen:
             return
         whole = [item for item in items if isinstance(item, dict)]
-        self._board.put(last_plan_id=plan_id, plan_items=len(whole))
+        # Before the callback: it gets the items alone, and reads the rest from the status.
+        self._board.put(
+            last_plan_id=plan_id, last_plan_night=_night_of(plan), plan_items=len(whole)
+        )
         returned = self._on_plan is None or call_back("on_plan", self._on_plan, whole)[0]
         if returned:
             self._seen = plan_id
@@ -278,6 +283,11 @@ class InterruptPoller:
             )
         else:
             self._board.cleared("journal")
+
+
+def _night_of(plan: dict[str, Any]) -> str | None:
+    night = plan.get("night")
+    return night if isinstance(night, str) and _NIGHT.fullmatch(night) else None
 
 
 def _has_id(item: Any) -> bool:

@@ -1,7 +1,8 @@
 """The books of what was accepted and not yet delivered: queued, evicted, rejected, dropped."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,49 @@ CAP = BATCH_MAX_ITEMS
 REFUSALS_UNTIL_REJECTED = 3
 
 
+@dataclass(frozen=True, kw_only=True)
+class QueueFiles:
+    """The names of a queue's file and of its ledgers, and what marks its entries.
+
+    Attributes
+    ----------
+    hallmark : str
+        A key that each entry has.
+    come_back : str
+        What brings an evicted entry back, for the log.
+    ledger_max_bytes : int or None
+        The size above which the older half of a ledger is let go.
+    eviction_level : int
+        The log's level for an eviction.
+    """
+
+    queue: str
+    evicted: str
+    rejected: str
+    dropped: str
+    hallmark: str
+    come_back: str
+    ledger_max_bytes: int | None = None
+    eviction_level: int = logging.WARNING
+
+
+MEASUREMENT_FILES = QueueFiles(
+    queue=QUEUE_NAME,
+    evicted=EVICTED_NAME,
+    rejected=REJECTED_NAME,
+    dropped=DROPPED_NAME,
+    hallmark="measurement",
+    come_back=" Bring it back with: boundless queue replay --evicted",
+)
+
+
 def utc_now() -> str:
     """Return the time as ISO 8601 with Z."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class RetryQueue:
-    """Measurements that wait for the cloud, and the files that they can leave to.
+    """What waits for the cloud, measurements first of all, and the files that it can leave to.
 
     An entry leaves the queue by delivery, or into one of three ledgers: evicted
     (over the cap), rejected (refused for good), dropped (by hand). It is in the
@@ -40,13 +77,22 @@ class RetryQueue:
         Most entries in the queue.
     now : callable
         Gives the time as ISO text, for the ledgers.
+    files : QueueFiles
+        Their names.
     """
 
-    def __init__(self, folder: Path, cap: int = CAP, now: Callable[[], str] = utc_now) -> None:
-        self.file = ArrayFile(folder / QUEUE_NAME, hallmark="measurement")
-        self.evicted = Ledger(folder / EVICTED_NAME)
-        self.rejected = Ledger(folder / REJECTED_NAME)
-        self.dropped = Ledger(folder / DROPPED_NAME)
+    def __init__(
+        self,
+        folder: Path,
+        cap: int = CAP,
+        now: Callable[[], str] = utc_now,
+        files: QueueFiles = MEASUREMENT_FILES,
+    ) -> None:
+        self.file = ArrayFile(folder / files.queue, hallmark=files.hallmark)
+        self.evicted = Ledger(folder / files.evicted, files.ledger_max_bytes)
+        self.rejected = Ledger(folder / files.rejected, files.ledger_max_bytes)
+        self.dropped = Ledger(folder / files.dropped, files.ledger_max_bytes)
+        self._files = files
         self._cap = cap
         self._now = now
 
@@ -116,6 +162,11 @@ class RetryQueue:
         self._evict()
         return entry
 
+    def put_all(self, lines: Iterable[bytes]) -> None:
+        """Accept payloads in order, as `put` does one; raises OSError if the disk refuses."""
+        self.file.append_all(lines)
+        self._evict()
+
     def save(self) -> None:
         """Get in step with the disk, both ways; raises OSError if it still refuses."""
         self.file.save()
@@ -134,11 +185,13 @@ class RetryQueue:
             while self._is_over():
                 oldest = next(e for e in self.file.entries if not e.in_flight)
                 self._move(oldest, self.evicted, {"why": f"over the cap of {self._cap}"})
-                log.warning(
-                    "The retry queue is over its cap of %d; the oldest entry went to %s. "
-                    "Bring it back with: boundless queue replay --evicted",
+                log.log(
+                    self._files.eviction_level,
+                    "%s is over its cap of %d; the oldest entry went to %s.%s",
+                    self._files.queue,
                     self._cap,
-                    EVICTED_NAME,
+                    self._files.evicted,
+                    self._files.come_back,
                 )
 
     def delivered(self, entry: Entry) -> None:

@@ -14,5 +14,11 @@ NODE_ID_MAX_CHARS = 64
 """Longest ``node_id`` (letters, digits, ``.``, ``_``, ``-``)."""
 BATCH_MAX_ITEMS = 500
 """Most items in one batch of measurements, and the cap of the link's retry queue."""
+EVENTS_MAX_ITEMS = 500
+"""Most events in one call that tells what became of a plan or an interrupt."""
+EVENT_NAME_MAX_CHARS = 200
+"""Longest ``event_id``, ``item_id`` and ``at`` of an event."""
+EVENT_REASON_MAX_CHARS = 2_000
+"""Longest ``reason`` of an event."""
 INTERRUPTS_WAIT_S = 25
 """Longest wait for an interrupt that a node asks for: below the usual time-outs of proxies."""

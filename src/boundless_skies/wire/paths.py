@@ -1,5 +1,7 @@
 """Paths below the cloud's base URL, and the headers that carry identity."""
 
+from urllib.parse import quote
+
 REGISTER = "/api/v1/nodes/register"
 HEARTBEAT = "/api/v1/nodes/heartbeat"
 NODE_SELF = "/api/v1/nodes/me"
@@ -23,6 +25,16 @@ IDEMPOTENCY_HEADER = "Idempotency-Key"
 def interrupt_ack(interrupt_id: int | str) -> str:
     """Path of the acknowledgement of one interrupt."""
     return f"{INTERRUPTS}/{interrupt_id}/ack"
+
+
+def plan_events(plan_id: str) -> str:
+    """Path that takes what became of a plan and its items."""
+    return f"{PLAN}/{quote(plan_id, safe=':')}/events"
+
+
+def interrupt_events(interrupt_id: int | str) -> str:
+    """Path that takes what became of one interrupt."""
+    return f"{INTERRUPTS}/{quote(str(interrupt_id), safe=':')}/events"
 
 
 def interrupts_wait(wait_s: int) -> str:

@@ -1,0 +1,145 @@
+"""A link that reports events until it is killed, and a black box that knows what was promised.
+
+Run as a program it does for events what `killable_link` does for measurements: it
+reads ``CALL NUMBER`` lines and for each walks in a folder of its own, to be killed there.
+"""
+
+import json
+import logging
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from threading import Event
+from typing import Any
+
+from tests.support.killable_link import KILL_AT, NOTHING, BlackBox
+
+from cloud_communicator import CloudCommunicator
+from cloud_communicator.errors import ConnectionBroken, NoConnection
+from cloud_communicator.transport import Reply
+
+CAP = 8
+PLANS = ("p-1", "p-2")
+
+
+class EventCloud:
+    """A cloud in place of the transport: in one of several moods, and kind at last.
+
+    An event that it refuses for good says so in its reason.
+    """
+
+    def __init__(self, box: BlackBox) -> None:
+        self.box = box
+        self.mood = "kind"
+
+    def call(self, _method: str, path: str, *, body: Any = None, **_bounds: Any) -> Reply:
+        """Answer a call as the real transport brings it."""
+        if self.mood == "away":
+            raise NoConnection("no way to the cloud")
+        if not path.endswith("/events"):
+            return self._reply(200, {"ok": True, "features": ["plan.events"]})
+        return self._take(path.split("/")[-2], json.loads(body)["events"])
+
+    def abort(self, _threads: object) -> None:
+        """Have no call to end."""
+
+    @staticmethod
+    def _reply(status: int, body: dict[str, Any]) -> Reply:
+        return Reply(status, {}, json.dumps(body).encode())
+
+    def _take(self, plan_id: str, events: list[dict[str, Any]]) -> Reply:
+        if self.mood == "busy":
+            return self._reply(503, {"error": "busy"})
+        if any(event["reason"] == "odd" for event in events):
+            return self._reply(400, {"error": "odd"})
+        for event in events:
+            self.box.note("taken", plan_id, event["event_id"])
+        if self.mood == "lost":
+            raise ConnectionBroken("the reply was lost")
+        return self._reply(200, {"ok": True})
+
+
+class EventWalk:
+    """A link in a folder, and steps that report events to it and let it beat.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it keeps its data.
+    box : BlackBox
+        Where to note what happened.
+    """
+
+    def __init__(self, folder: Path, box: BlackBox) -> None:
+        self.cloud = EventCloud(box)
+        self.box = box
+        config = {"enabled": True, "url": "http://127.0.0.1:9", "node_id": "n", "api_key": "k",
+                  "data_dir": str(folder)}  # fmt: skip
+        self.link = CloudCommunicator({"cloud": config})
+        self.link._client._transport = self.cloud  # type: ignore[assignment]
+        self.queue = self.link._events._queue
+        self.queue._cap = CAP
+        self._number = 0
+
+    def report(self, rng: Random) -> None:
+        """Report a few events of one plan."""
+        plan_id, count = rng.choice(PLANS), rng.randint(1, 3)
+        numbers = range(self._number, self._number + count)
+        self._number += count
+        events = [
+            {
+                "event_id": f"{number}",
+                "state": "running",
+                "reason": "odd" if rng.random() < 0.15 else "",
+                "at": "2026-03-01T21:00:00Z",
+            }
+            for number in numbers
+        ]
+        if self.link.report_events(plan_id, events):
+            for number in numbers:
+                self.box.note("kept", plan_id, number)
+
+    def beat(self) -> None:
+        """Beat, and drain."""
+        self.link._heartbeat_tick(Event())
+
+    def step(self, rng: Random) -> None:
+        """Take one step."""
+        if rng.random() < 0.6:
+            self.report(rng)
+        else:
+            self.cloud.mood = rng.choice(["kind", "kind", "busy", "lost", "away"])
+            self.beat()
+
+
+def walk(root: Path, call: str, number: int, seed: int, steps: int) -> None:
+    """Walk in a fresh folder, after the calls that bring the count to where it must be."""
+    root.mkdir()
+    walker = EventWalk(root / "data", BlackBox(root / "box"))
+    rng = Random(seed)  # noqa: S311 - a walk that can be repeated
+    null = os.open(os.devnull, os.O_WRONLY)
+    for _ in range(KILL_AT - number):
+        with suppress(OSError):
+            NOTHING[call](null)
+    for _ in range(steps):
+        walker.step(rng)
+    walker.box.note("end")
+
+
+def main() -> None:
+    """Fork a walk for each line."""
+    root, seed, steps = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    logging.disable()
+    for text in sys.stdin:
+        call, number = text.split()
+        child = os.fork()
+        if not child:
+            walk(root / f"{call}-{number}", call, int(number), seed, steps)
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
+if __name__ == "__main__":
+    main()
