@@ -45,7 +45,17 @@ class DeviceRefused(DeviceError):  # noqa: N818 - the name says the fault
 
 
 class DeviceUnreachable(DeviceError):  # noqa: N818 - the name says the fault
-    """The call did not arrive, or nothing that can be read came back."""
+    """The call did not arrive, or nothing that can be read came back.
+
+    Attributes
+    ----------
+    status : int or None
+        The HTTP status of the answer, where there was one that is no success.
+    """
+
+    def __init__(self, message: str, *, device: str = "", status: int | None = None) -> None:
+        super().__init__(message, device=device)
+        self.status = status
 
 
 class Stopped(NodeError):  # noqa: N818 - no fault of anything: the caller asked for it
