@@ -25,12 +25,17 @@ from boundless_skies.node.night.outputs import (
     problem_with,
     write_files,
 )
-from boundless_skies.node.night.result import CurveSummary, NightResult, summarise
+from boundless_skies.node.night.result import (
+    CurveSummary,
+    NightResult,
+    reason_names,
+    summarise,
+)
 from boundless_skies.node.night.run import MeasuredFrame, Night, SkippedFrame
 from boundless_skies.node.night.skipped import SkippedGroup, grouped
 from boundless_skies.node.night.stacking import StackPlan
 from boundless_skies.node.night.table import CsvTable
-from boundless_skies.node.night.words import counted, mmag, span
+from boundless_skies.node.night.words import counted, mmag, quality_words, span
 from boundless_skies.node.services.measuring import refusal_line
 
 _BAR_AFTER_S = 2.0
@@ -273,7 +278,7 @@ def _summary(curve: CurveSummary) -> Iterator[str]:
     fewest, most = curve.comparison_stars
     several = f"{fewest} to {most}" if fewest != most else f"{most}"
     yield f"  {several} comparison stars{_check(curve)}"
-    yield "  " + ", ".join(f"{count} {flag}" for flag, count in sorted(curve.quality.items()))
+    yield f"  {quality_words(curve)}"
 
 
 def _check(curve: CurveSummary) -> str:
@@ -292,13 +297,16 @@ def _table(measured: list[dict[str, Any]], *, wide: bool) -> Table:
         table.add_column(name, justify=justify, no_wrap=True)
     table.add_column("Quality")
     for entry in measured:
-        table.add_row(*(Text(told(entry)) for told in columns.values()), _quality(entry))
+        row = (Text(told(entry)) for told in columns.values())
+        table.add_row(*row, _quality(entry, with_reasons=wide))
     return table
 
 
-def _quality(entry: dict[str, Any]) -> Text:
+def _quality(entry: dict[str, Any], *, with_reasons: bool) -> Text:
     colours = {"good": "green", "acceptable": "yellow", "poor": "red"}
-    return Text(entry["quality_flag"], colours.get(entry["quality_flag"], ""))
+    quality = Text(entry["quality_flag"], colours.get(entry["quality_flag"], ""))
+    reasons = reason_names(entry) if with_reasons else []
+    return quality.append(f": {', '.join(reasons)}") if reasons else quality
 
 
 def _tail(name: str) -> str:

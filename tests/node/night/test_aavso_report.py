@@ -7,9 +7,9 @@ from tests.node.night.curves import TARGET, curve_of, point_at
 from tests.support.aavso_reader import read_aavso
 
 from boundless_skies.node.night.aavso_report import write_report
-from boundless_skies.node.photometry.quality import REASONS
 from boundless_skies.reports.aavso import AavsoError
 from boundless_skies.sky.time_scales import hjd_utc_from_bjd_tdb
+from boundless_skies.wire.quality_reasons import REASONS
 
 
 def test_report_is_legal_and_says_what_was_measured(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.node.night.curves import BEGIN, TARGET, point_at, text_chunks
 from tests.support.aavso_reader import read_aavso
+from tests.support.scenes import write_scene
 
 from boundless_skies.node.config import defaults
 from boundless_skies.node.measure_cli import measure_files
@@ -126,6 +127,20 @@ def test_night_gives_all_its_files(
     with wave.open(told["sound"]["file"]) as sound:
         assert sound.getnframes() > 0
     assert len(read_aavso((tmp_path / "a.txt").read_text("ascii")).rows) == 5
+
+
+def test_table_on_the_screen_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside the flag, where there is room; and in the summary."""
+    write_scene(tmp_path / "faint.fits", target_magnitude=14.2)
+    config = defaults()
+    config["photometry"]["target"]["name"] = "A Star"
+    assert measure_files([tmp_path], config, Wishes(as_json=True), workers=1) == 0
+    (point,) = json.loads(capsys.readouterr().out)["measurements"]
+    names = [reason.partition(":")[0] for reason in point["quality_reasons"]]
+    assert measure_files([tmp_path], config, Wishes(), workers=1) == 0
+    shown = capsys.readouterr().out
+    assert f"{point['quality_flag']}: {', '.join(names)}" in shown
+    assert f"1 {point['quality_flag']} ({names[0]} 1" in shown
 
 
 def test_summary_groups_what_was_skipped(

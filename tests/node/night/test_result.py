@@ -81,6 +81,23 @@ def test_table_holds_every_key_as_it_comes(tmp_path: Path, point: dict[str, obje
     assert float(row["magnitude"]) == point["magnitude"]
 
 
+def test_reasons_of_quality_are_told_by_name(tmp_path: Path) -> None:
+    """Counted in the summary, the most frequent first; in a cell with semicolons between them."""
+    trailed = {"quality_bits": 128, "quality_reasons": ["trailed: stars 2.0 times as long as wide"]}
+    both = {"quality_bits": 128 + 8192, "quality_reasons": ["trailed: a", "=clouds: b"]}
+    curve = [point_at(0.0, 12.0), point_at(1.0, 12.0, **trailed), point_at(2.0, 12.0, **both)]
+    assert list(summarise(curve).reasons.items()) == [("trailed", 2), ("clouds", 1)]
+    table = CsvTable(tmp_path / "t.csv")
+    for point in reversed(curve):
+        table.add(point)
+    table.close()
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as stream:
+        first, second, good = csv.DictReader(stream)
+    assert first["quality_reasons"] == "trailed: a; =clouds: b"
+    assert second["quality_reasons"] == trailed["quality_reasons"][0]
+    assert good["quality_reasons"] == ""
+
+
 def test_table_without_points_names_its_columns(tmp_path: Path) -> None:
     """So that a script finds them."""
     CsvTable(tmp_path / "t.csv").close()

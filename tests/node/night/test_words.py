@@ -67,6 +67,12 @@ def test_few_points_are_not_overread() -> None:
     assert "around magnitude 12.050, too few points to say" in told
 
 
+def test_quality_is_told_with_its_reasons() -> None:
+    """Which is what a reader asks next."""
+    curve = [point_at(0.0, 12.0), point_at(1.0, 12.0, quality_flag="acceptable", quality_bits=128)]
+    assert "Quality: 1 acceptable, 1 good (trailed 1)" in describe_curve(curve_of(curve))
+
+
 def test_weeks_are_told_in_days() -> None:
     """With dates to the times."""
     hours = np.arange(0, 24 * 20, 24.0)

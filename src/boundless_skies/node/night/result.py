@@ -10,6 +10,7 @@ from typing import Any
 
 from boundless_skies.node.night.run import MeasuredFrame, SkippedFrame
 from boundless_skies.node.photometry.settings import Target
+from boundless_skies.wire.quality_reasons import reasons_of
 
 _MAD_TO_SIGMA = 1.4826
 _LEAST_POINTS = 3
@@ -151,6 +152,8 @@ class CurveSummary:
         Fewest and most.
     quality : dict of str to int
         Points by quality.
+    reasons : dict of str to int
+        Points by the reasons for less than good quality, the most frequent first.
     check_star : str or None
         Its name.
     check_scatter_mag : float or None
@@ -168,6 +171,7 @@ class CurveSummary:
     stated_mag: float
     comparison_stars: tuple[int, int]
     quality: dict[str, int]
+    reasons: dict[str, int]
     check_star: str | None
     check_scatter_mag: float | None
 
@@ -181,6 +185,11 @@ def check_name(point: Mapping[str, Any]) -> str:
     """Return the name of a point's check star; empty where it has none."""
     star = point.get("check_star")
     return str(star.get("name") or "") if isinstance(star, Mapping) else str(star or "")
+
+
+def reason_names(point: Mapping[str, Any]) -> list[str]:
+    """Return the names of a point's reasons for less than good quality."""
+    return [reason.name for reason in reasons_of(point.get("quality_bits", 0))]
 
 
 def summarise(curve: list[dict[str, Any]]) -> CurveSummary:
@@ -212,6 +221,9 @@ def summarise(curve: list[dict[str, Any]]) -> CurveSummary:
         stated_mag=statistics.median(point["uncertainty"] for point in real or curve),
         comparison_stars=(min(stars), max(stars)),
         quality=dict(Counter(str(point["quality_flag"]) for point in curve)),
+        reasons=dict(
+            Counter(name for point in curve for name in reason_names(point)).most_common()
+        ),
         check_star=next(filter(None, map(check_name, curve)), None),
         check_scatter_mag=scatter(check),
     )

@@ -49,6 +49,8 @@ class CsvTable:
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+        value = "; ".join(value)
     if isinstance(value, list | dict | tuple):
         return json.dumps(value, ensure_ascii=False)
     return csv_text(value) if isinstance(value, str) else value

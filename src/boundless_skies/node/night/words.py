@@ -157,8 +157,15 @@ def _extremes(magnitudes: list[float], hours: list[float], when: When) -> str:
     )
 
 
+def quality_words(summary: CurveSummary) -> str:
+    """Return how many points are of which quality, and why some are less than good."""
+    flags = ", ".join(f"{count} {flag}" for flag, count in sorted(summary.quality.items()))
+    reasons = ", ".join(f"{name} {count}" for name, count in summary.reasons.items())
+    return f"{flags} ({reasons})" if reasons else flags
+
+
 def _trust(summary: CurveSummary) -> str:
-    quality = ", ".join(f"{count} {flag}" for flag, count in sorted(summary.quality.items()))
+    quality = quality_words(summary)
     if summary.scatter_mag is None:
         return f"Quality: {quality}; stated uncertainty {mmag(summary.stated_mag)}."
     return (
