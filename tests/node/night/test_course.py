@@ -43,6 +43,29 @@ def test_dip_is_found_with_its_depth_and_times(sign: int) -> None:
     assert abs(float(np.mean(pulls))) < 0.8
 
 
+def test_transit_of_eight_points_is_found() -> None:
+    """As a night in stacks gives it: deep beside the errors, three points of eight in it."""
+    hours, errors = np.linspace(0.0, 7.0, 8), np.full(8, ERROR_MAG)
+    inside = (hours > 1.9) & (hours < 4.9)
+    boxes = [
+        find_course(hours, noisy(11.4 + 9 * ERROR_MAG * inside, seed), errors).box
+        for seed in range(100)
+    ]
+    found = [box for box in boxes if box is not None and box.ends_h is not None]
+    assert len(found) >= 95
+    assert all(box.begins_h == pytest.approx(1.5) for box in found)
+    assert all(
+        box.ends_h == pytest.approx(4.5) or box.ends_h == pytest.approx(5.5) for box in found
+    )
+
+
+def test_eight_points_of_noise_are_no_change() -> None:
+    """The shortest curve that may be said to dip invents no dip in 500."""
+    hours, errors = np.linspace(0.0, 7.0, 8), np.full(8, ERROR_MAG)
+    courses = [find_course(hours, noisy(np.full(8, 11.4), s), errors) for s in range(500)]
+    assert sum(course != Course() for course in courses) <= 1
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_step_is_a_box_without_an_end(sign: int) -> None:
     """A star that stays as it became is not said to come back."""

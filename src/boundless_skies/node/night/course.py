@@ -23,7 +23,7 @@ FloatArray = npt.NDArray[np.float64]
 SMOOTHED_POINTS = 5
 
 _VERY_STRONG = 10.0
-_LEAST_POINTS_LINE, _LEAST_POINTS_BOX = 5, 9
+_LEAST_POINTS_LINE, _LEAST_POINTS_BOX = 5, 8
 _LEAST_IN_BOX = 3
 # So many places are tried for each edge of a box: more would take long and tell no more.
 _MOST_EDGES = 400
@@ -110,8 +110,10 @@ def find_course(hours: FloatArray, magnitudes: FloatArray, errors: FloatArray) -
     points = len(hours)
     if points < _LEAST_POINTS_LINE or np.ptp(hours) <= 0:
         return Course()
-    weights = _weights(magnitudes, errors)
     level = np.ones((points, 1))
+    weights = _weights(errors, _seen_mag(magnitudes))
+    if points >= _LEAST_POINTS_BOX:
+        weights = _weights(errors, _seen_beside_box_mag(level, magnitudes, weights))
     line = np.column_stack([level, (hours - hours.mean()) / np.ptp(hours)])
     fits = [_on(base, magnitudes, weights) for base in (level, line)]
     if points >= _LEAST_POINTS_BOX:
@@ -134,9 +136,9 @@ def values_of(points: Sequence[dict[str, Any]], key: str) -> FloatArray:
     return np.array([point[key] for point in points], np.float64)
 
 
-def _weights(magnitudes: FloatArray, errors: FloatArray) -> FloatArray:
+def _weights(errors: FloatArray, seen_mag: float) -> FloatArray:
     stated = np.maximum(errors, _SMALLEST_ERROR_MAG)
-    widened = max(1.0, _seen_mag(magnitudes) / float(np.median(stated)))
+    widened = max(1.0, seen_mag / float(np.median(stated)))
     weights: FloatArray = (stated * widened) ** -2
     return weights
 
@@ -150,6 +152,20 @@ def _seen_mag(magnitudes: FloatArray) -> float:
     steps = np.diff(magnitudes) / 2**0.5
     steps = steps[np.abs(steps) <= _CLIP_SIGMA * robust]
     return max(robust, float(np.sqrt(np.mean(steps**2))) if len(steps) else 0.0)
+
+
+def _seen_beside_box_mag(level: FloatArray, magnitudes: FloatArray, weights: FloatArray) -> float:
+    """Return the same without the best box, whose edges are large steps among few points.
+
+    The box has fitted some of the noise: four numbers of it are given back.
+    """
+    first, last = _best_box(level, magnitudes, weights)
+    points = len(magnitudes)
+    inside = ((np.arange(points) >= first) & (np.arange(points) < last)).astype(np.float64)
+    base = np.column_stack([level, inside])
+    terms, _ = _solve(base, magnitudes, weights)
+    beside_mag = _seen_mag(magnitudes - base @ terms) * math.sqrt(points / (points - 4))
+    return min(_seen_mag(magnitudes), beside_mag)
 
 
 def _on(base: FloatArray, magnitudes: FloatArray, weights: FloatArray) -> _Fit:
