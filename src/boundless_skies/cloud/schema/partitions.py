@@ -6,6 +6,7 @@ fixed, so that no peer can make the cloud cut more than 480 pieces.
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from boundless_skies.cloud.domain.times import UNIX_EPOCH_JD
 
@@ -51,5 +52,6 @@ def _following(year: int, month: int) -> tuple[int, int]:
     return (year + 1, 1) if month == MONTHS_PER_YEAR else (year, month + 1)
 
 
+@lru_cache(maxsize=1_024)
 def _month_start(year: int, month: int) -> float:
     return UNIX_EPOCH_JD + datetime(year, month, 1, tzinfo=UTC).timestamp() / SECONDS_PER_DAY

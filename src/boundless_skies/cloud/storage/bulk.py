@@ -37,7 +37,7 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str
     statement, processors = _compiled_insert(connection.dialect, table, names)
     plain = [_process(tuple(row.values()), processors) for row in rows]
     if is_postgresql(connection):
-        connection.exec_driver_sql(statement, plain)
+        connection.exec_driver_sql(statement, _columns(plain))
         return
     head, _, marks = statement.rpartition(" VALUES ")
     for part in _parts(plain, len(names)):
@@ -117,7 +117,7 @@ def sought(connection: Connection, kinds: Mapping[str, str], count: int) -> str:
 def sought_values(connection: Connection, rows: Sequence[Row]) -> Row:
     """Return the rows of `sought` as the parameters of its statement."""
     if is_postgresql(connection):
-        return tuple(list(column) for column in zip(*rows, strict=True))
+        return _columns(rows)
     return _flat(rows)
 
 
@@ -202,12 +202,27 @@ def _compiled_update(dialect: Dialect, statement: Update) -> _CompiledUpdate:
 def _compiled_insert(
     dialect: Dialect, table: Table, names: tuple[str, ...]
 ) -> tuple[str, tuple[tuple[int, Processor], ...]]:
-    statement = str(insert(table).compile(dialect=dialect, column_keys=list(names)))
     places = {column.name: place for place, column in enumerate(table.columns)}
     in_order = sorted(names, key=places.__getitem__)
     if list(names) != in_order:
         raise ValueError(f"The rows' columns must be in the order of the table: {in_order}")
-    return statement, _bind_processors(dialect, [table.c[name].type for name in names])
+    types = [table.c[name].type for name in names]
+    if dialect.name == "postgresql":
+        source = _unnested([kind.compile(dialect) for kind in types])
+        statement = f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM {source}"  # noqa: S608 - our own words
+    else:
+        statement = str(insert(table).compile(dialect=dialect, column_keys=list(names)))
+    return statement, _bind_processors(dialect, types)
+
+
+def _unnested(types: Sequence[str]) -> str:
+    """Return what turns lists, one for each column, into rows, in PostgreSQL's words."""
+    lists = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, start=1))
+    return f"unnest({lists})"
+
+
+def _columns(rows: Sequence[Row]) -> Row:
+    return tuple([list(column) for column in zip(*rows, strict=True)])
 
 
 def _bind_processors(

@@ -61,6 +61,9 @@ _DEMOTE = (
     .values(is_newest=False)
 )
 
+NUMBERS_IN_STOCK = 500
+"""So many numbers a connection to PostgreSQL draws beyond those it needs."""
+
 Held = dict[PointId, dict[str, tuple[int, int]]]
 """For each point, the number and revision of each content that is held of it."""
 
@@ -264,11 +267,25 @@ def _keep_keys(
 
 def _reserve_numbers(connection: Connection, count: int) -> list[int]:
     if connection.dialect.name == "postgresql":
-        query = "SELECT nextval('measurement_ids') FROM generate_series(1, $1::int)"
-        return [number for (number,) in connection.exec_driver_sql(query, (count,))]
+        return _numbers_in_stock(connection, count)
     # The one writer holds the lock, and no row is ever deleted.
     (highest,) = connection.exec_driver_sql("SELECT MAX(id) FROM measurements").one()
     return list(range((highest or 0) + 1, (highest or 0) + count + 1))
+
+
+def _numbers_in_stock(connection: Connection, count: int) -> list[int]:
+    """Take numbers that this connection drew earlier, or draw many; gaps between numbers are fine.
+
+    Those of a transaction that is undone are not used again.
+    """
+    stock: list[int] = connection.info.setdefault("numbers", [])
+    if len(stock) < count:
+        query = "SELECT nextval('measurement_ids') FROM generate_series(1, $1::int)"
+        drawn = connection.exec_driver_sql(query, (count + NUMBERS_IN_STOCK,))
+        stock += [number for (number,) in drawn]
+    taken = stock[:count]
+    del stock[:count]
+    return taken
 
 
 def _demote_older(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:

@@ -26,6 +26,15 @@ class StoredPlan:
     items_json: str
 
 
+@dataclass(frozen=True)
+class PlanHeading:
+    """A plan by its name, without its items."""
+
+    plan_id: str
+    night: str
+    published_at: datetime
+
+
 def add(connection: Connection, plan: PublishedPlan, now: datetime) -> None:
     """Add a plan; it is its node's current one from now on."""
     connection.execute(
@@ -55,6 +64,14 @@ def find_current(connection: Connection, node_id: str) -> PublishedPlan | None:
     """Return the plan that was published last for a node."""
     row = connection.execute(_CURRENT, {"of_node": node_id}).first()
     return None if row is None else _to_plan(row)
+
+
+def list_headings(connection: Connection, node_id: str, limit: int) -> list[PlanHeading]:
+    """Return the plans of a node, those published last first."""
+    columns = (plans.c.plan_id, plans.c.night, plans.c.published_at)
+    query = select(*columns).where(_OF_NODE).order_by(*_NEWEST_FIRST).limit(limit)
+    rows = connection.execute(query, {"of_node": node_id}).mappings()
+    return [PlanHeading(**row) for row in rows]
 
 
 def find_stored(connection: Connection, node_ids: Sequence[str]) -> dict[str, StoredPlan]:
