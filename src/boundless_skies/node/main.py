@@ -19,6 +19,7 @@ from boundless_skies.node.catalogue_names import NAMES
 from boundless_skies.node.config import DEFAULT_PATH, ConfigFileError, defaults, load_config
 from boundless_skies.node.config_text import annotated_yaml
 from boundless_skies.node.errors import NodeError
+from boundless_skies.node.optional_names import OptionalNames
 from boundless_skies.node.storage.data_folder import FolderLock, make_data_folder, node_runs
 from boundless_skies.node.storage.status_file import read_status
 from cloud_communicator import LinkError
@@ -265,7 +266,7 @@ def _master_option(kind: str, told: str) -> Callable[[Callable[..., None]], Call
     )
 
 
-@node.command()
+@node.command(cls=OptionalNames)
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="FILES…"
 )

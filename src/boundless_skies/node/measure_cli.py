@@ -23,6 +23,7 @@ from boundless_skies.node.night.outputs import (
     Written,
     overwritten,
     problem_with,
+    unfit_name,
     write_files,
 )
 from boundless_skies.node.night.result import (
@@ -86,7 +87,7 @@ def measure_files(
     if not frames:
         named = ", ".join(str(path) for path in places)
         return _failed(f"there are no FITS files in {named}.")
-    if problem := overwritten(wishes, frames):
+    if problem := overwritten(wishes, frames) or unfit_name(wishes, config, frames[0]):
         return _failed(problem)
     result = NightResult()
     try:

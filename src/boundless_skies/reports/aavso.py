@@ -122,7 +122,7 @@ def report(observer_code: str, light_curves: Iterable[tuple[Star, Sequence[Obser
     """
     lines = _header(read_observer_code(observer_code))
     for star, observations in light_curves:
-        star_id, dates = _star_id(star), _heliocentric(star, observations)
+        star_id, dates = read_star_name(star.name), _heliocentric(star, observations)
         lines += [_row(star_id, *row) for row in zip(dates, observations, strict=True)]
     return "".join(f"{line}\n" for line in lines)
 
@@ -154,6 +154,34 @@ def read_observer_code(text: str) -> str:
     return code.upper()
 
 
+def read_star_name(text: str) -> str:
+    """Return a star's name as the format has room for it.
+
+    Parameters
+    ----------
+    text : str
+        The AAVSO's name of the star, or its AUID.
+
+    Returns
+    -------
+    str
+        The same without blanks around it.
+
+    Raises
+    ------
+    AavsoError
+        If it is empty, longer than 30 characters, not ASCII, or holds a comma.
+    """
+    name = _ascii(text)
+    if name != text.strip() or not 0 < len(name) <= _STAR_ID_MAX or name[0] == "#":
+        raise AavsoError(
+            f"The AAVSO's format has no place for the name {text!r:.60}: it takes up to "
+            f"{_STAR_ID_MAX} ASCII characters without a comma. Give the target the AAVSO's name "
+            "of the star or its AUID (000-BCD-123)."
+        )
+    return name
+
+
 def _header(code: str) -> list[str]:
     return [
         "#TYPE=Extended",
@@ -164,17 +192,6 @@ def _header(code: str) -> list[str]:
         "#OBSTYPE=CCD",
         _FIELDS,
     ]
-
-
-def _star_id(star: Star) -> str:
-    name = _ascii(star.name)
-    if name != star.name.strip() or not 0 < len(name) <= _STAR_ID_MAX or name[0] == "#":
-        raise AavsoError(
-            f"The AAVSO's format has no place for the name {star.name!r:.60}: it takes up to "
-            f"{_STAR_ID_MAX} ASCII characters without a comma. Give the target the AAVSO's name "
-            "of the star or its AUID (000-BCD-123)."
-        )
-    return name
 
 
 def _heliocentric(star: Star, observations: Sequence[Observation]) -> list[float]:

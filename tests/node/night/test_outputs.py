@@ -5,7 +5,9 @@ import json
 import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
+from astropy.io import fits
 from tests.node.night.curves import BEGIN, TARGET, point_at, text_chunks
 from tests.support.aavso_reader import read_aavso
 from tests.support.scenes import write_scene
@@ -18,6 +20,7 @@ from boundless_skies.node.night.outputs import (
     Written,
     overwritten,
     problem_with,
+    unfit_name,
     write_files,
 )
 from boundless_skies.node.night.result import NightPoint, NightResult
@@ -87,6 +90,46 @@ def test_what_was_not_written_says_why(tmp_path: Path) -> None:
     )
     assert isinstance(limits, NotWritten)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "in_header", "told"),
+    [
+        ("SS Cyg", "x" * 40, ""),
+        ("Ein sehr langer Name für einen Stern", "SS Cyg", "no place for the name 'Ein sehr"),
+        ("", "x" * 40, "no place for the name 'xxx"),
+        ("", "SS Cyg", ""),
+        ("", "", ""),
+    ],
+)
+def test_name_that_no_report_can_hold_is_told_before_measuring(
+    tmp_path: Path, given: str, in_header: str, told: str
+) -> None:
+    """The config's name counts, else the first frame's; where no report is wished, none."""
+    header = fits.Header({"OBJECT": in_header})
+    fits.PrimaryHDU(np.zeros((9, 9), np.int16), header).writeto(tmp_path / "a.fits")
+    config = defaults()
+    config["photometry"]["target"]["name"] = given
+    report = Wishes(aavso_path=tmp_path / "a.txt", observer_code="ABC")
+    problem = unfit_name(report, config, tmp_path / "a.fits")
+    assert told in problem if told else problem == ""
+    assert unfit_name(Wishes(), config, tmp_path / "a.fits") == ""
+
+
+def test_nothing_is_measured_for_a_report_that_cannot_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line and exit code 2; a first frame that is damaged is told by the measuring."""
+    (tmp_path / "torn.fits").write_bytes(b"no FITS at all")
+    report = Wishes(aavso_path=tmp_path / "a.txt", observer_code="ABC")
+    assert measure_files([tmp_path], defaults(), report, workers=1) == 1
+    config = defaults()
+    config["photometry"]["target"]["name"] = "a,b"
+    capsys.readouterr()
+    assert measure_files([tmp_path], config, report, workers=1) == 2
+    told = capsys.readouterr()
+    assert "no place for the name 'a,b'" in told.err
+    assert "skipped" not in told.out + told.err
 
 
 def test_report_counts_what_it_leaves_out(tmp_path: Path) -> None:

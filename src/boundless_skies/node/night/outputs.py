@@ -1,13 +1,16 @@
 """The files of a night: what is wished for, whether it can be written, and the writing."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from boundless_skies.node.errors import FrameError
 from boundless_skies.node.night.files import numbered
 from boundless_skies.node.night.result import LightCurve, NightResult, seen
-from boundless_skies.reports.aavso import AavsoError, read_observer_code
+from boundless_skies.reports.aavso import AavsoError, read_observer_code, read_star_name
+from boundless_skies.sky.targets import find_target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +120,48 @@ def overwritten(wishes: Wishes, frames: Sequence[Path]) -> str:
     return ""
 
 
+def unfit_name(wishes: Wishes, config: Mapping[str, Any], first: Path) -> str:
+    """Say whether the target's name fits into a report that is wished for.
+
+    Parameters
+    ----------
+    wishes : Wishes
+        What shall be written.
+    config : mapping
+        The whole config, whose name of the target counts.
+    first : Path
+        The first frame, which names the target otherwise.
+
+    Returns
+    -------
+    str
+        One sentence; empty where there is no report, or its name fits.
+    """
+    if wishes.aavso_path is None:
+        return ""
+    name = config["photometry"]["target"]["name"] or _named_in(first)
+    if not name:  # it will be called by its position
+        return ""
+    listed = find_target(name)
+    try:
+        read_star_name(listed.name if listed else name)
+    except AavsoError as error:
+        return str(error)
+    return ""
+
+
+def _named_in(frame: Path) -> str:
+    """Return what a frame's header calls its target; empty where it cannot be read."""
+    # Loaded here, as is everything below: who wishes for no file shall not wait for it.
+    from boundless_skies.node.fits.frame import read_image  # noqa: PLC0415
+    from boundless_skies.node.fits.headers import read_facts  # noqa: PLC0415
+
+    try:
+        return read_facts(read_image(frame)[1]).object_name
+    except FrameError:
+        return ""
+
+
 def _problem_of_one(kind: str, path: Path) -> str:
     ending = _ENDINGS.get(kind)
     if ending and path.suffix.lower() != ending:
@@ -193,7 +238,6 @@ def _each(
 
 
 def _report(result: NightResult, observer_code: str, path: Path) -> Written | NotWritten:
-    # Loaded here, as is everything below: who wishes for no file shall not wait for it.
     from boundless_skies.node.night.aavso_report import write_report  # noqa: PLC0415
 
     curves = result.curves()
