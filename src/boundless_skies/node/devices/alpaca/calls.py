@@ -86,6 +86,11 @@ class _Connection(http.client.HTTPConnection):
         """Return whether the connection is open still, with nothing left over on it."""
         return self.sock is not None and not select.select([self.sock], [], [], 0)[0]
 
+    def __del__(self) -> None:
+        """Close with the server that it belonged to."""
+        with suppress(Exception):
+            self.close()
+
 
 class Server:
     """An Alpaca server: calls to it, from any thread.
