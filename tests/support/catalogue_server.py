@@ -21,10 +21,10 @@ VSP_PATH, TAP_PATH = "/vsp/api/chart/", "/TAPVizieR/tap/sync"
 _QUERY = re.compile(
     r'SELECT TOP (?P<top>\d+) (?P<columns>.+?) FROM "(?P<table>[^"]+)" WHERE 1=CONTAINS\('
     r"POINT\('ICRS', (?P<ra_name>\w+), (?P<dec_name>\w+)\), CIRCLE\('ICRS', (?P<ra>[-\d.]+), "
-    r"(?P<dec>[-\d.]+), (?P<radius>[\d.]+)\)\) AND (?P<mag>\w+) <= (?P<faint>[\d.]+) "
-    r"ORDER BY (?P<order>\w+)"
+    r"(?P<dec>[-\d.]+), (?P<radius>[\d.]+)\)\) AND \"?(?P<mag>\w+)\"? <= (?P<faint>[\d.]+) "
+    r"ORDER BY \"?(?P<order>\w+)\"?"
 )
-_LETTERS = ("VarFlag",)
+_LETTERS = ("VarFlag", "Name", "Type")
 
 
 @dataclass
@@ -90,7 +90,7 @@ class SkyServer:
         if asked["REQUEST"] != "doQuery" or asked["LANG"] != "ADQL" or match is None:
             return Answer(400, votable_error("Incorrect ADQL query").encode())
         centre, radius = (float(match["ra"]), float(match["dec"])), float(match["radius"])
-        columns = match["columns"].split(", ")
+        columns = match["columns"].replace('"', "").split(", ")
         rows = [
             row
             for row in self.tables.get(match["table"], [])
@@ -183,7 +183,7 @@ def votable_error(reason: str) -> str:
 def _field(name: str) -> str:
     if name in _LETTERS:
         return f'<FIELD name="{name}" ID="{name}" datatype="char" arraysize="*"/>'
-    if name in {"recno", "Source"}:
+    if name in {"recno", "Source", "OID"}:
         return (
             f'<FIELD name="{name}" ID="{name}" datatype="long">'
             '<VALUES null="-9223372036854775808"/></FIELD>'

@@ -11,8 +11,10 @@ from tests.support.capture_server import Answer
 from tests.support.catalogue_server import SkyServer, chart_star, sky_server, votable, votable_error
 
 from boundless_skies.node.catalogue import Catalogue
-from boundless_skies.node.catalogue.comparison_star import ComparisonSource
+from boundless_skies.node.catalogue.comparison_star import ComparisonSource, ComparisonStar
+from boundless_skies.node.catalogue.known_variables import KnownVariable, mark_variables
 from boundless_skies.node.catalogue.online import cache as cache_module
+from boundless_skies.node.catalogue.online import networked as networked_module
 from boundless_skies.node.catalogue.online.cache import AnswerCache
 from boundless_skies.node.catalogue.online.fetching import CatalogueUnreachable, fetch
 from boundless_skies.node.catalogue.online.listed_star import ListedStar
@@ -22,12 +24,12 @@ from boundless_skies.node.catalogue.online.networked import (
     catalogue_band,
     default_cache_folder,
 )
-from boundless_skies.node.catalogue.online.services import (
+from boundless_skies.node.catalogue.online.services import Service, Vsp
+from boundless_skies.node.catalogue.online.vizier import (
     RELATIONS,
     Apass,
     Gaia,
-    Service,
-    Vsp,
+    Vsx,
     synthetic_magnitude,
 )
 from boundless_skies.node.photometry.comparison import CatalogueSource
@@ -42,9 +44,10 @@ SERVICES: dict[str, Callable[[SkyServer], Service]] = {
 
 
 @pytest.fixture
-def sky() -> Iterator[SkyServer]:
+def sky(monkeypatch: pytest.MonkeyPatch) -> Iterator[SkyServer]:
     """Run a server whose catalogues hold the bundled stars, each in its own form."""
     with sky_server() as server:
+        monkeypatch.setattr(networked_module, "VARIABLES", lambda: Vsx(server.tap_url))
         _fill(server)
         yield server
 
@@ -110,6 +113,53 @@ def test_a_second_night_needs_no_network(sky: SkyServer, tmp_path: Path, name: s
     assert again.stars(CENTRE, RADIUS_DEG, 6.0, 11.0) == first
     assert again.stars((CENTRE[0] + 0.01, CENTRE[1]), RADIUS_DEG, 6.0, 11.0)
     assert sky.asked == 1
+
+
+def test_vsx_tells_who_varies(sky: SkyServer, tmp_path: Path) -> None:
+    """Known and suspected variables with their types; constants, doubles and gaps are none."""
+    rows = [
+        ("V1 Cyg", 0, "EA", 9.0),
+        ("NSV 2", 1, None, 9.5),
+        ("NSV 3", 2, "CST", 9.6),
+        ("V4 Cyg", 3, "EA", 9.7),
+        ("V5 Cyg", 0, "M", 16.4),
+    ]
+    sky.tables["B/vsx/vsx"] = [
+        {"OID": number, "Name": name, "V": flag, "RAJ2000": CENTRE[0], "DEJ2000": CENTRE[1]}
+        | {"Type": kind, "max": mag}
+        for number, (name, flag, kind, mag) in enumerate(rows)
+    ]
+    catalogues = NetworkedCatalogues([Vsp(sky.vsp_url)], AnswerCache(tmp_path))
+    for _ in range(2):  # the second time from the disk
+        told = [one.told for one in catalogues.variables(CENTRE, RADIUS_DEG)]
+        assert told == ["AAVSO VSX: V1 Cyg (EA)", "AAVSO VSX: NSV 2"]
+    assert sky.asked == 1
+
+
+def test_well_known_variables_need_no_network(sky: SkyServer, tmp_path: Path) -> None:
+    """Those of the list of stars that people name, also where nothing may be asked."""
+    algol = (47.042, 40.956)
+    offline = NetworkedCatalogues([], AnswerCache(tmp_path))
+    (known,) = offline.variables(algol, 0.5)
+    assert known.told == "known variable: bet Per (EA)"
+    assert offline.variables((algol[0], algol[1] - 2.0), 0.5) == []
+    assert sky.asked == 0
+    sky.answer_always(Answer(503))
+    networked = NetworkedCatalogues([Vsp(sky.vsp_url)], AnswerCache(tmp_path))
+    assert networked.variables(algol, 0.5) == [known]
+
+
+def test_a_variable_marks_the_star_at_its_place_alone() -> None:
+    """Within 6″, as old positions are; its neighbour 20″ away stays as it is."""
+    stars = [
+        ComparisonStar(ra_deg=10.0, dec_deg=60.0 + north / 3600, magnitude=9.0, catalogue="X")
+        for north in (0.0, 20.0)
+    ]
+    variable = KnownVariable(ra_deg=10.0, dec_deg=60.0 - 5.0 / 3600, told="VSX: Z And (ZAND)")
+    marked, alone = mark_variables(stars, [variable])
+    assert (marked.is_variable, marked.variability) == (True, "VSX: Z And (ZAND)")
+    assert alone == stars[1]
+    assert mark_variables(stars, []) == stars
 
 
 _BROKEN = {

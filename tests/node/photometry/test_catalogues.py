@@ -13,7 +13,8 @@ from tests.support.starfields import Observation, StarField
 from boundless_skies.node.catalogue import Catalogue, Stars
 from boundless_skies.node.catalogue.comparison_star import ComparisonStar
 from boundless_skies.node.catalogue.online import networked
-from boundless_skies.node.catalogue.online.services import Apass, Vsp
+from boundless_skies.node.catalogue.online.services import Vsp
+from boundless_skies.node.catalogue.online.vizier import Apass, Vsx
 from boundless_skies.node.photometry.aperture import Aperture
 from boundless_skies.node.photometry.comparison import choose, faintest_mag
 from boundless_skies.node.photometry.photometer import FrameMeasurement, Photometer
@@ -45,6 +46,7 @@ def sky(monkeypatch: pytest.MonkeyPatch) -> Iterator[SkyServer]:
         services = {"vsp": lambda: Vsp(server.vsp_url), "apass": lambda: Apass(server.tap_url)}
         for name, make in services.items():
             monkeypatch.setitem(networked.SERVICES, name, make)
+        monkeypatch.setattr(networked, "VARIABLES", lambda: Vsx(server.tap_url))
         yield server
 
 
@@ -72,7 +74,8 @@ def test_the_first_wished_catalogue_ties_the_frame(
     assert {star.band for star in found.comparisons} == {"V"}
     assert found.comparisons[0].name is not None
     assert found.comparisons[0].name.startswith("000-BBB")
-    assert sky.asked == 1
+    assert sky.asked == 2
+    assert found.provenance["comparisons_dropped"] == []
 
 
 def test_a_sequence_with_too_few_stars_gives_way(
@@ -82,7 +85,52 @@ def test_a_sequence_with_too_few_stars_gives_way(
     del sky.chart[3:]
     found = _measure(frame, tmp_path, "vsp", "apass")
     assert found.provenance["catalogue"] == "APASS DR9"
-    assert sky.asked == 2
+    assert sky.asked == 3
+
+
+def _list_in_vsx(sky: SkyServer, star: ComparisonStar, kind: str, flag: int = 0) -> None:
+    sky.tables.setdefault("B/vsx/vsx", []).append(
+        {"OID": 7, "Name": f"V{star.name}", "V": flag, "RAJ2000": star.ra_deg + 0.0005}
+        | {"DEJ2000": star.dec_deg - 0.0005, "Type": kind, "max": star.magnitude}
+    )
+
+
+@pytest.mark.parametrize("wished", ["vsp", "apass"])
+def test_a_star_that_vsx_lists_is_not_compared_with(
+    sky: SkyServer, frame: Path, tmp_path: Path, wished: str
+) -> None:
+    """It is told with its type; one that VSX found constant stays, and so do all others."""
+    before = _measure(frame, tmp_path / "without", wished)
+    varies, suspected, constant, *_ = before.comparisons
+    for star, kind, flag in ((varies, "EA", 0), (suspected, "", 1), (constant, "CST", 2)):
+        _list_in_vsx(sky, star, kind, flag)
+    found = _measure(frame, tmp_path / "with", wished)
+    told = {entry["name"]: entry["why"] for entry in found.provenance["comparisons_dropped"]}
+    assert told == {
+        varies.name: f"AAVSO VSX: V{varies.name} (EA)",
+        suspected.name: f"AAVSO VSX: V{suspected.name}",
+    }
+    kept = {star.name for star in found.comparisons}
+    assert kept.isdisjoint(told)
+    assert {star.name for star in before.comparisons} - kept <= set(told)
+    assert constant.name in kept
+
+
+def test_the_bundled_catalogue_asks_vsx_where_a_network_is_wished(
+    sky: SkyServer, frame: Path, tmp_path: Path
+) -> None:
+    """Where no catalogue answers with enough stars, variables are left out all the same."""
+    sky.chart.clear()
+    before = _measure(frame, tmp_path / "without", "vsp")
+    _list_in_vsx(sky, before.comparisons[0], "RRAB")
+    found = _measure(frame, tmp_path / "with", "vsp")
+    assert found.provenance["catalogue"] == "Tycho-2"
+    (dropped,) = found.provenance["comparisons_dropped"]
+    assert dropped["why"].endswith(" (RRAB)")
+    assert before.comparisons[0] not in found.comparisons
+    asked = sky.asked
+    assert _measure(frame, tmp_path / "offline").provenance["comparisons_dropped"] == []
+    assert sky.asked == asked
 
 
 def test_without_a_network_the_night_goes_on(

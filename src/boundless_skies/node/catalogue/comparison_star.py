@@ -28,6 +28,8 @@ class ComparisonStar:
         Where the magnitude comes from.
     is_variable : bool
         Known, or suspected, to vary; such a star is never compared with.
+    variability : str
+        Who says that it varies, and how.
     """
 
     ra_deg: float
@@ -40,6 +42,7 @@ class ComparisonStar:
     name: str | None = None
     catalogue: str
     is_variable: bool = False
+    variability: str = ""
 
 
 class ComparisonSource(Protocol):

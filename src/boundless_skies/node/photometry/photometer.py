@@ -17,6 +17,7 @@ from astropy.wcs import WCS
 from boundless_skies.node.calibration.correcting import Calibration
 from boundless_skies.node.catalogue import Catalogue
 from boundless_skies.node.catalogue.comparison_star import ComparisonSource, ComparisonStar
+from boundless_skies.node.catalogue.known_variables import dropped_variables, mark_variables
 from boundless_skies.node.catalogue.online.cache import AnswerCache
 from boundless_skies.node.catalogue.online.networked import (
     SERVICES,
@@ -51,7 +52,12 @@ from boundless_skies.node.photometry.exposure import (
     TargetLight,
 )
 from boundless_skies.node.photometry.noise import scintillation_mag
-from boundless_skies.node.photometry.provenance import software_facts, star_facts, used_stars
+from boundless_skies.node.photometry.provenance import (
+    dropped_facts,
+    software_facts,
+    star_facts,
+    used_stars,
+)
 from boundless_skies.node.photometry.quality import Circumstances, Verdict, judge
 from boundless_skies.node.photometry.series_record import SeriesRecord
 from boundless_skies.node.photometry.settings import PhotometrySettings, Target
@@ -151,6 +157,7 @@ class _Series:
     comparisons: tuple[ComparisonStar, ...]
     crowded: bool
     check: CheckStar | None
+    dropped: tuple[ComparisonStar, ...] = ()
     record: SeriesRecord = field(default_factory=SeriesRecord)
 
 
@@ -386,8 +393,13 @@ class Photometer:
         near_deg = (aperture.radius_px + fwhm_px) * scale_deg
         faint_mag = faintest_mag(exposure, around, aperture)
 
+        variables = self._networked.variables(target.position_deg, around_deg)
+        offered: list[ComparisonStar] = []
+
         def chosen_of(source: ComparisonSource) -> list[ComparisonStar]:
-            known = source.stars(target.position_deg, around_deg, _BRIGHTEST_MAG, _FAINTEST_MAG)
+            listed = source.stars(target.position_deg, around_deg, _BRIGHTEST_MAG, _FAINTEST_MAG)
+            known = mark_variables(listed, variables)
+            offered.extend(known)
             return choose(known, around, target, reach_deg, own_deg, faint_mag)
 
         chosen = self._best_choice(exposure, aperture, chosen_of)
@@ -399,6 +411,7 @@ class Photometer:
             tuple(chosen),
             is_crowded(around, target, near_deg, own_deg=own_deg),
             _check_star(exposure, chosen, ensemble),
+            dropped_variables(offered, chosen, target.position_deg, faint_mag),
         )
 
     def _best_choice(
@@ -425,7 +438,7 @@ class Photometer:
         if self._source is not None:
             return [self._source]
         bundled = CatalogueSource(self._catalogue)
-        return [*self._networked(catalogue_band(filter_name)), bundled]
+        return [*self._networked.sources(catalogue_band(filter_name)), bundled]
 
     def _radius_deg(self, exposure: Exposure) -> float:
         """Return how far a star may lie that a frame shows wherever in it the target drifts."""
@@ -500,6 +513,7 @@ class Photometer:
             "calibration": list(self.settings.calibration.kinds),
             "solver": exposure.solver,
             **star_facts(series.comparisons, zero_point, check),
+            **dropped_facts(series.dropped),
             **software_facts(),
         }
 
@@ -538,15 +552,13 @@ def _correction(settings: PhotometrySettings) -> Correct | None:
     return Calibration.load(settings.calibration, cache).correct
 
 
-def _networked(settings: PhotometrySettings) -> Callable[[str], Sequence[ComparisonSource]]:
-    """Return what gives the sources before the bundled one, by band."""
-    wished = list(itertools.takewhile(lambda name: name != BUNDLED, settings.catalogues))
-    if not wished:
-        return lambda _band: ()
+def _networked(settings: PhotometrySettings) -> NetworkedCatalogues:
+    """Return what gives the sources before the bundled one, by band, and who varies."""
+    wished = itertools.takewhile(lambda name: name != BUNDLED, settings.catalogues)
     own = settings.catalogue_cache
     folder = Path(own).expanduser() if own else default_cache_folder(settings.data_dir)
     services = [SERVICES[name]() for name in dict.fromkeys(wished)]
-    return NetworkedCatalogues(services, AnswerCache(folder)).sources
+    return NetworkedCatalogues(services, AnswerCache(folder))
 
 
 @dataclass

@@ -80,6 +80,23 @@ def star_facts(
     }
 
 
+def dropped_facts(dropped: Sequence[ComparisonStar]) -> dict[str, Any]:
+    """Tell which stars were not compared with because they are known to vary.
+
+    Parameters
+    ----------
+    dropped : sequence of ComparisonStar
+        The most important first.
+
+    Returns
+    -------
+    dict
+        Plain JSON, at most 10 stars.
+    """
+    told = [{"name": star_name(star), "why": star.variability} for star in dropped]
+    return {"comparisons_dropped": told[:_MOST_VARYING_TOLD]}
+
+
 def software_facts() -> dict[str, str]:
     """Tell what measured."""
     return {"software": _SOFTWARE, "software_version": __version__}

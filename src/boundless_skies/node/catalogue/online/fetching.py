@@ -65,6 +65,9 @@ def fetch(url: str, limit_s: float = LIMIT_S, most_bytes: int = MOST_BYTES) -> b
     try:
         outcome = done.get(timeout=limit_s)
     except queue.Empty:
+        outcome = TimeoutError()
+    # Which of the two clocks ends it, the socket's or this one, is chance.
+    if isinstance(outcome, TimeoutError | urllib3.exceptions.ReadTimeoutError):
         raise CatalogueUnreachable(f"no whole answer within {limit_s:g} s") from None
     if isinstance(outcome, CatalogueUnreachable):
         raise outcome

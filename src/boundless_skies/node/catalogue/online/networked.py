@@ -14,15 +14,19 @@ from pathlib import Path
 import numpy as np
 
 from boundless_skies.node.catalogue.comparison_star import ComparisonStar
+from boundless_skies.node.catalogue.known_variables import KnownVariable, named_variables
 from boundless_skies.node.catalogue.online.cache import AnswerCache
 from boundless_skies.node.catalogue.online.fetching import CatalogueUnreachable, Fetch, fetch
 from boundless_skies.node.catalogue.online.listed_star import ListedStar
-from boundless_skies.node.catalogue.online.services import Apass, Cone, Gaia, Service, Vsp
+from boundless_skies.node.catalogue.online.services import Cone, Service, Vsp
+from boundless_skies.node.catalogue.online.vizier import Apass, Gaia, Vsx
 from boundless_skies.node.catalogue.tycho2 import separation_deg
 from boundless_skies.node.catalogue_names import APASS, GAIA, VSP
 
 SERVICES: Mapping[str, Callable[[], Service]] = {VSP: Vsp, APASS: Apass, GAIA: Gaia}
 """The catalogues on the network by their names in the config."""
+VARIABLES: Callable[[], Service] = Vsx
+"""Who is asked which stars vary, wherever any catalogue on the network is wished."""
 
 PAUSE_S = 3600.0
 """A service that failed is not asked again for so long (s)."""
@@ -30,6 +34,7 @@ PAUSE_S = 3600.0
 # Neighbouring targets and repeated nights ask the same question.
 _GRID_DEG = 0.1
 _MAG_STEP = 0.5
+_VARIABLES_TO_MAG = 16.0
 
 _CATALOGUE_BANDS = {
     **dict.fromkeys(("B", "TB"), "B"),
@@ -86,7 +91,7 @@ class NetworkedCatalogues:
     Parameters
     ----------
     services : sequence of Service
-        The wished ones.
+        The wished ones; where there are none, nothing is asked at all.
     cache : AnswerCache
         Where answers are kept.
     get : callable, optional
@@ -103,6 +108,7 @@ class NetworkedCatalogues:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._services = tuple(services)
+        self._variable_index = VARIABLES()
         self._cache = cache
         self._get = get
         self._clock = clock
@@ -126,6 +132,31 @@ class NetworkedCatalogues:
             for service in self._services
             if band in service.bands
         ]
+
+    def variables(
+        self, field_center: tuple[float, float], radius_deg: float
+    ) -> list[KnownVariable]:
+        """Return the known variables around a position.
+
+        Parameters
+        ----------
+        field_center : tuple of float
+            Right ascension and declination, J2000, degrees.
+        radius_deg : float
+            How far from it they may lie.
+
+        Returns
+        -------
+        list of KnownVariable
+            VSX's to magnitude 16 where a catalogue on the network is wished and VSX can be
+            asked, or is on disk; then those that need no network. Never raises.
+        """
+        known = named_variables(field_center, radius_deg)
+        if not self._services:
+            return known
+        cone = Cone(*field_center, radius_deg, _VARIABLES_TO_MAG)
+        index = self._variable_index
+        return [_known_variable(index, star) for star in self.listed(index, cone)] + known
 
     def listed(self, service: Service, cone: Cone) -> list[ListedStar]:
         """Return what a catalogue lists, from the disk or from the network.
@@ -161,9 +192,10 @@ class NetworkedCatalogues:
         except CatalogueUnreachable as error:
             self._paused_until_s[service.host] = self._clock() + PAUSE_S
             _log.warning(
-                "%s gives no comparison stars: %s. Measuring goes on with what is on disk; "
+                "%s gives no %s stars: %s. Measuring goes on with what is on disk; "
                 "asked again in %.0f minutes.",
                 service.name,
+                "comparison" if service.bands else "variable",
                 error,
                 PAUSE_S / 60.0,
             )
@@ -229,7 +261,13 @@ class NetworkedSource:
             name=star.name,
             catalogue=self._service.name,
             is_variable=star.is_variable,
+            variability=f"{self._service.name} calls it variable" if star.is_variable else "",
         )
+
+
+def _known_variable(index: Service, star: ListedStar) -> KnownVariable:
+    told = f"{index.name}: {star.name}" if star.name else index.name
+    return KnownVariable(ra_deg=star.ra_deg, dec_deg=star.dec_deg, told=told)
 
 
 def _rounded(cone: Cone) -> Cone:
