@@ -180,8 +180,6 @@ def test_frame_shows_the_sky_that_the_mount_points_to(bench: Bench, frame_path: 
         positions_deg=[(bench.ra_deg, bench.dec_deg)],
         scales_arcsec_px=[scale * frame.cell_px for scale in frame.facts.scales_arcsec_px],
     )
-    # North up, east left: neither rows nor columns were swapped on the way.
-    assert np.linalg.det(solution.wcs.pixel_scale_matrix) < 0.0
     width, height = frame.shape[1], frame.shape[0]
     ra_deg, dec_deg = centre_deg(solution.wcs, width, height)
     assert (ra_deg, dec_deg) == pytest.approx((bench.ra_deg, bench.dec_deg), abs=0.02)
