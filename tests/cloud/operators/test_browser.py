@@ -207,7 +207,16 @@ def test_pages_fit_every_screen(
     operator.post(f"{OPERATOR}/codes", {"note": "x" * 200})
     number = dispute()
     page = open_page(color_scheme=scheme)
-    for path in (*TABS, f"/nodes/{node.node_id}", f"/review/{number}", "/sign-in"):
+    path = f"/api/v1/plan/{plan['plan_id']}/events"
+    told = {"event_id": "e", "item_id": "item-1", "state": "failed", "reason": "w" * 500}
+    node.post(path, {"events": [told, told | {"event_id": "f", "item_id": None}]})
+    for path in (
+        *TABS,
+        f"/nodes/{node.node_id}",
+        f"/plans/{plan['plan_id']}",
+        f"/review/{number}",
+        "/sign-in",
+    ):
         page.goto(f"{cloud.url}/operate{path}")
         assert page.locator("h1").count() == 1
         for width in (360, 1100):

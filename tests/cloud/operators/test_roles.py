@@ -12,6 +12,7 @@ CALLS = {
     "POST /api/v1/interrupts": "operator",
     "POST /api/v1/nodes/{node_id}/plan": "operator",
     f"GET {OPERATOR}/interrupts": "reader",
+    f"GET {OPERATOR}/plans/{{plan_id}}": "reader",
     f"GET {OPERATOR}/nodes": "reader",
     f"GET {OPERATOR}/nodes/{{node_id}}": "reader",
     f"POST {OPERATOR}/nodes/{{node_id}}/rotate": "operator",
@@ -39,7 +40,9 @@ BODIES: dict[str, Any] = {f"POST {OPERATOR}/nodes/{{node_id}}/owner": {"public":
 def make(client: Client, call: str, node_id: str) -> int:
     """Make a call on a node that there is, and else on what there is not; return its status."""
     method, _, path = call.partition(" ")
-    where = path.format(node_id=node_id, number="999999999", code="BS-1", name="nobody")
+    where = path.format(
+        node_id=node_id, number="999999999", code="BS-1", name="nobody", plan_id="no-plan"
+    )
     body = BODIES.get(call, {}) if method == "POST" else None
     return client.call(method, where, body).status
 

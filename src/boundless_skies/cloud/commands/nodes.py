@@ -12,6 +12,7 @@ from boundless_skies.cloud.commands.context import (
     run,
     say,
 )
+from boundless_skies.cloud.commands.outcomes import interrupt_lines, report_lines
 from boundless_skies.cloud.config import CloudConfig
 from boundless_skies.cloud.domain.nodes import Node
 from boundless_skies.cloud.domain.times import ago, counted
@@ -173,6 +174,8 @@ def _describe(file: NodeFile) -> str:
         f"  measurements  {file.measurements:,}",
         f"  waiting       {node.queued_uploads or 0} uploads",
         f"  plan          {file.plan.plan_id if file.plan else 'none'}",
+        *(report_lines(file.report, file.now) if file.report else ()),
+        *interrupt_lines(file.interrupts, file.now),
         f"  conditions    {json.dumps(node.conditions, ensure_ascii=False)}",
     ]
     if node.rotation_asked_at:

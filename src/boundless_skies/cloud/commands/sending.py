@@ -1,5 +1,6 @@
 """``boundless cloud plan`` and ``boundless cloud interrupt``: sending something to nodes."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from boundless_skies.cloud.commands.context import (
     run,
     say,
 )
+from boundless_skies.cloud.commands.outcomes import report_lines
 from boundless_skies.cloud.config import CloudConfig
+from boundless_skies.cloud.domain.outcomes import PlanReport
 from boundless_skies.cloud.domain.plans import PublishedPlan
 from boundless_skies.cloud.domain.times import counted
 from boundless_skies.cloud.factory import Cloud
+from boundless_skies.cloud.handlers.operator_entries import describe_report
 
 
 @click.group("plan")
@@ -53,6 +57,27 @@ def publish_plan(
         f"Plan {plan.plan_id} ({counted(len(plan.items), 'item')}, night {plan.night}) "
         f"is published for {plan.node_id}.",
     )
+
+
+@plan_group.command("show")
+@click.argument("plan_id")
+@data_option
+@json_option
+@click.pass_obj
+def show_plan(config: CloudConfig, plan_id: str, data_dir: Path | None, as_json: bool) -> None:
+    """Show what became of the plan PLAN_ID and of each of its items.
+
+    `boundless cloud nodes show` names a node's current plan.
+    """
+
+    async def look(cloud: Cloud) -> tuple[PlanReport, datetime]:
+        report = await cloud.services.plans.report(local_operator(), plan_id)
+        return report, cloud.services.control_room.now()
+
+    report, now = run(config, data_dir, look)
+    plan = report.plan
+    heading = f"Plan {plan.plan_id} for {plan.node_id}, night {plan.night}"
+    say(as_json, describe_report(report), "\n".join([heading, *report_lines(report, now)]))
 
 
 @click.command("interrupt")

@@ -6,9 +6,9 @@ from typing import Any
 
 from boundless_skies.cloud.domain.errors import InvalidInput, TooLarge
 from boundless_skies.cloud.domain.reading import json_object, optional_text, required_text, shown
-from boundless_skies.wire import ItemState
+from boundless_skies.wire import ItemState, limits
 
-EVENTS_MAX = 500
+EVENTS_MAX = limits.EVENTS_MAX_ITEMS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,6 @@ def _read_event(index: int, value: Any) -> Event:
         event_id=required_text(event, "event_id", where=where),
         item_id=optional_text(event, "item_id") or None,
         state=state,
-        reason=optional_text(event, "reason", max_chars=2_000),
+        reason=optional_text(event, "reason", max_chars=limits.EVENT_REASON_MAX_CHARS),
         at=optional_text(event, "at"),
     )

@@ -22,6 +22,7 @@ from boundless_skies.cloud.handlers.operator_entries import (
     describe_file,
     describe_nodes,
     describe_queue,
+    describe_report,
     describe_sent,
 )
 from boundless_skies.cloud.services.bundle import Services
@@ -56,6 +57,18 @@ NODE_EXAMPLE = {
     "image_bytes": 0,
     "plan_id": "plan-2026-03-01-9f2c",
     "measurements": 214,
+}
+TOLD_EXAMPLE = {
+    "state": "done",
+    "reason": "",
+    "at": "2026-03-01T21:31:00Z",
+    "received_at": "2026-03-01T21:31:01Z",
+}
+OUTCOME_EXAMPLE = {
+    "told": TOLD_EXAMPLE | {"state": "accepted"},
+    "counts": {"done": 1},
+    "untold": 0,
+    "items": [{"item_id": "item-1", "target": "SS Cyg", "told": TOLD_EXAMPLE}],
 }
 CASE_EXAMPLE = {
     "id": 812,
@@ -133,6 +146,7 @@ async def send_interrupt(
                     "created_at": "2026-03-01T21:00:00Z",
                     "expires_at": "2026-03-02T09:00:00Z",
                     "acked_by": {"hilltop": "2026-03-01T21:00:02Z"},
+                    "told_by": {"hilltop": TOLD_EXAMPLE},
                 }
             ]
         },
@@ -142,7 +156,7 @@ async def send_interrupt(
 async def list_sent_interrupts(
     services: NamedDependency[Services], operator: NamedDependency[Operator]
 ) -> dict[str, Any]:
-    """Return the interrupts that were sent last, and who acknowledged them; for every role."""
+    """Return the interrupts that were sent last, and what became of them; for every role."""
     sent = await services.interrupts.list_sent(operator)
     return {"interrupts": [describe_sent(one) for one in sent]}
 
@@ -174,6 +188,23 @@ async def publish_plan(
 
 
 @get(
+    f"{ROOT}/plans/{{plan_id:str}}",
+    opt=described(
+        reply={"plan": PLAN_EXAMPLE["plan"], **OUTCOME_EXAMPLE, "events": []},
+        who=OPERATOR,
+        path={"plan_id": Parameter(text="Which plan.", example=PLAN_EXAMPLE["plan"]["plan_id"])},
+    ),
+)
+async def show_plan_outcome(
+    services: NamedDependency[Services],
+    operator: NamedDependency[Operator],
+    plan_id: FromPath[str],
+) -> dict[str, Any]:
+    """Return a plan with what became of it and of each of its items; for every role."""
+    return describe_report(await services.plans.report(operator, plan_id))
+
+
+@get(
     f"{ROOT}/nodes",
     opt=described(
         reply={"nodes": [NODE_EXAMPLE], "nodes_in_all": 1},
@@ -196,6 +227,9 @@ async def list_nodes(
             **{name: value for name, value in NODE_EXAMPLE.items() if name != "plan_id"},
             "conditions": {"sky_temperature_c": -18.5},
             "plan": PLAN_EXAMPLE["plan"],
+            "plan_outcome": OUTCOME_EXAMPLE,
+            "earlier_plans": [],
+            "interrupts": [],
             "events": [],
             "images": [],
             "history": [],
@@ -376,6 +410,7 @@ CALLS: list[HTTPRouteHandler] = [
     send_interrupt,
     list_sent_interrupts,
     publish_plan,
+    show_plan_outcome,
     list_nodes,
     show_node,
     rotate_key,

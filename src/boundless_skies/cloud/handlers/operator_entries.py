@@ -6,6 +6,7 @@ from typing import Any
 
 from boundless_skies.cloud.domain.admission import ActivationCode
 from boundless_skies.cloud.domain.nodes import Node
+from boundless_skies.cloud.domain.outcomes import HeardEvent, PlanReport
 from boundless_skies.cloud.domain.times import iso
 from boundless_skies.cloud.services.control_room import NodeFile, NodeList
 from boundless_skies.cloud.services.interrupts import SentInterrupt
@@ -34,6 +35,12 @@ def describe_file(file: NodeFile) -> Entry:
         "conditions": file.node.conditions,
         "measurements": file.measurements,
         "plan": file.plan.to_wire() if file.plan else None,
+        "plan_outcome": _outcome(file.report) if file.report else None,
+        "earlier_plans": [_told(plan) for plan in file.earlier_plans],
+        "interrupts": [
+            _told(one.interrupt) | {"acked": one.acked, "told": _latest(one.told)}
+            for one in file.interrupts
+        ],
         "events": [_told(event) for event in file.events],
         "images": [
             {
@@ -46,6 +53,15 @@ def describe_file(file: NodeFile) -> Entry:
             for image in file.images
         ],
         "history": [describe_deed(deed) for deed in file.deeds],
+    }
+
+
+def describe_report(report: PlanReport) -> Entry:
+    """Return a plan with what became of it and of each of its items."""
+    return {
+        "plan": report.plan.to_wire(),
+        **_outcome(report),
+        "events": [_told(event) for event in report.events],
     }
 
 
@@ -65,9 +81,10 @@ def describe_deed(deed: Deed) -> Entry:
 
 
 def describe_sent(sent: SentInterrupt) -> Entry:
-    """Return an interrupt with who has acknowledged it."""
+    """Return an interrupt with who has acknowledged it, and what each node told of it."""
     acked_by = {node_id: iso(at) for node_id, at in sorted(sent.acked_by.items())}
-    return _told(sent.interrupt) | {"acked_by": acked_by}
+    told_by = {node_id: _latest(event) for node_id, event in sent.told_by.items()}
+    return _told(sent.interrupt) | {"acked_by": acked_by, "told_by": told_by}
 
 
 def describe_queue(queue: Queue) -> Entry:
@@ -105,6 +122,33 @@ def _describe_node(node: Node, now: datetime) -> Entry:
         "rotation_asked_at": iso(node.rotation_asked_at),
         "revoked_at": iso(node.revoked_at),
         "image_bytes": node.image_bytes,
+    }
+
+
+def _outcome(report: PlanReport) -> Entry:
+    return {
+        "told": _latest(report.told),
+        "counts": report.counts,
+        "untold": report.untold,
+        "items": [
+            {
+                "item_id": one.item.get("item_id"),
+                "target": one.item["target"],
+                "told": _latest(one.told),
+            }
+            for one in report.items
+        ],
+    }
+
+
+def _latest(event: HeardEvent | None) -> Entry | None:
+    if event is None:
+        return None
+    return {
+        "state": event.state,
+        "reason": event.reason,
+        "at": iso(event.at),
+        "received_at": iso(event.received_at),
     }
 
 

@@ -36,6 +36,7 @@ from boundless_skies.cloud.web import CloudRequest
 ROOT = "/operate"
 SIGN_IN = f"{ROOT}/sign-in"
 DEEDS_SHOWN = 100
+EVENTS_SHOWN = 200
 NUMBER_MAX_DIGITS = 18
 DONE = {
     "rotated": "The node will take a new key with its next beat.",
@@ -167,6 +168,21 @@ async def show_node(
 ) -> Page:
     """Show a node with all that is known of it."""
     return await _node_page(request, services, pages, session, node_id)
+
+
+@get("/plans/{plan_id:str}", include_in_schema=False)
+async def show_plan(
+    request: CloudRequest,
+    services: Offered,
+    pages: Pages,
+    session: Signed,
+    plan_id: FromPath[str],
+) -> Page:
+    """Show what became of a plan and of each of its items."""
+    report = await services.plans.report(session.operator, plan_id)
+    return OperatorPage(request, session, pages).show(
+        "plan", report=report, now=services.control_room.now(), most=EVENTS_SHOWN
+    )
 
 
 @post("/nodes/{node_id:str}/{deed:str}", status_code=HTTPStatus.OK, include_in_schema=False)
@@ -504,6 +520,7 @@ PAGES: list[HTTPRouteHandler] = [
     show_overview,
     show_nodes,
     show_node,
+    show_plan,
     change_node,
     show_interrupts,
     send_interrupt,

@@ -8,15 +8,31 @@ from sqlalchemy import Connection
 
 from boundless_skies.cloud.domain.nodes import ONLINE_WITHIN, Node
 from boundless_skies.cloud.domain.operators import Operator, Role
+from boundless_skies.cloud.domain.outcomes import (
+    HeardEvent,
+    InterruptReport,
+    PlanReport,
+    latest_first,
+    report_plan,
+)
 from boundless_skies.cloud.domain.plans import PublishedPlan
 from boundless_skies.cloud.domain.times import Clock
 from boundless_skies.cloud.services.beats import BeatBook
 from boundless_skies.cloud.services.nodes import NodeService
-from boundless_skies.cloud.storage import audit, events, images, measurements, nodes, plans, reviews
+from boundless_skies.cloud.storage import (
+    audit,
+    events,
+    images,
+    interrupts,
+    measurements,
+    nodes,
+    plans,
+    reviews,
+)
 from boundless_skies.cloud.storage.audit import Deed
 from boundless_skies.cloud.storage.database import Database
-from boundless_skies.cloud.storage.events import HeardEvent
 from boundless_skies.cloud.storage.images import StoredImage
+from boundless_skies.cloud.storage.plans import PlanHeading
 
 NODES_SHOWN_MAX = 1_000
 """How many nodes one page or answer holds."""
@@ -25,6 +41,10 @@ ATTENTION_MAX = 10
 OLD_QUEUE_S = 3_600.0
 """A node that holds something back for longer does not get through, or not fast enough."""
 NEWEST_SHOWN = 20
+EARLIER_SHOWN = 10
+"""How many of a node's plans before the current one are named."""
+INTERRUPTS_LOOKED_AT = 200
+"""Among so many that were sent last are those that a node's page shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +86,9 @@ class NodeFile:
     node: Node
     measurements: int
     plan: PublishedPlan | None
+    report: PlanReport | None
+    earlier_plans: list[PlanHeading]
+    interrupts: list[InterruptReport]
     events: list[HeardEvent]
     images: list[StoredImage]
     deeds: list[Deed]
@@ -146,15 +169,40 @@ class ControlRoom:
 
     def _open_file(self, connection: Connection, *, node: Node) -> NodeFile:
         node_id = node.node_id
+        report = _report_current(connection, node_id)
         return NodeFile(
             now=self._clock(),
             node=node,
             measurements=measurements.count_by_node(connection).get(node_id, 0),
-            plan=plans.find_current(connection, node_id),
+            plan=report.plan if report else None,
+            report=report,
+            earlier_plans=plans.list_headings(connection, node_id, 1 + EARLIER_SHOWN)[1:],
+            interrupts=_report_interrupts(connection, node_id),
             events=events.list_newest(connection, node_id, NEWEST_SHOWN),
             images=images.list_newest(connection, node_id, NEWEST_SHOWN),
             deeds=audit.list_about(connection, node_id, NEWEST_SHOWN),
         )
+
+
+def _report_current(connection: Connection, node_id: str) -> PlanReport | None:
+    plan = plans.find_current(connection, node_id)
+    if plan is None:
+        return None
+    return report_plan(plan, events.list_about(connection, [plan.plan_id], node_id))
+
+
+def _report_interrupts(connection: Connection, node_id: str) -> list[InterruptReport]:
+    recent = interrupts.list_recent(connection, INTERRUPTS_LOOKED_AT)
+    mine = [one for one in recent if one.is_for(node_id)][:NEWEST_SHOWN]
+    subjects = {events.interrupt_subject(one.id): one for one in mine}
+    acked = interrupts.list_acked(connection, node_id, [one.id for one in mine])
+    told: dict[str, HeardEvent] = {}
+    for event in latest_first(events.list_about(connection, list(subjects), node_id)):
+        told.setdefault(event.subject, event)
+    return [
+        InterruptReport(interrupt=one, acked=one.id in acked, told=told.get(subject))
+        for subject, one in subjects.items()
+    ]
 
 
 def _concern(count: int, some: list[Node]) -> Concern:

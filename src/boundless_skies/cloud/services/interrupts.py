@@ -19,6 +19,7 @@ from boundless_skies.cloud.domain.interrupts import (
 from boundless_skies.cloud.domain.names import DEG_PER_HOUR
 from boundless_skies.cloud.domain.nodes import Caller
 from boundless_skies.cloud.domain.operators import Operator, Role
+from boundless_skies.cloud.domain.outcomes import HeardEvent, latest_by_node
 from boundless_skies.cloud.domain.reading import json_object
 from boundless_skies.cloud.domain.times import Clock, iso
 from boundless_skies.cloud.storage import audit, changes, events, interrupts, nodes, targets
@@ -37,10 +38,11 @@ Standing = Sequence[StandingInterrupt]
 
 @dataclass(frozen=True, kw_only=True)
 class SentInterrupt:
-    """An interrupt, and which nodes have acknowledged it when."""
+    """An interrupt, which nodes have acknowledged it when, and what each told of it last."""
 
     interrupt: StandingInterrupt
     acked_by: dict[str, datetime]
+    told_by: dict[str, HeardEvent]
 
 
 class InterruptService:
@@ -210,13 +212,19 @@ class InterruptService:
         self, connection: Connection, *, node_id: str, interrupt_id: int, new: list[Event]
     ) -> None:
         _require(connection, node_id, interrupt_id)
-        subject = f"interrupt {interrupt_id}"
+        subject = events.interrupt_subject(interrupt_id)
         events.add_all(connection, node_id, subject, new, self._clock())
 
 
 def _list_sent(connection: Connection) -> list[SentInterrupt]:
     return [
-        SentInterrupt(interrupt=sent, acked_by=interrupts.list_ackers(connection, sent.id))
+        SentInterrupt(
+            interrupt=sent,
+            acked_by=interrupts.list_ackers(connection, sent.id),
+            told_by=latest_by_node(
+                events.list_about(connection, [events.interrupt_subject(sent.id)])
+            ),
+        )
         for sent in interrupts.list_recent(connection, SENT_SHOWN_MAX)
     ]
 

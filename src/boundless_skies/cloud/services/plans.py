@@ -13,6 +13,7 @@ from boundless_skies.cloud.domain.events import Event, read_events
 from boundless_skies.cloud.domain.names import DEG_PER_HOUR
 from boundless_skies.cloud.domain.nodes import Caller, Node
 from boundless_skies.cloud.domain.operators import Operator, Role
+from boundless_skies.cloud.domain.outcomes import PlanReport, report_plan
 from boundless_skies.cloud.domain.plans import PublishedPlan, read_plan
 from boundless_skies.cloud.domain.reading import json_object, shown
 from boundless_skies.cloud.domain.times import Clock, iso
@@ -80,6 +81,17 @@ class PlanService:
         }
         return plan.plan_id, msgspec.json.encode({"plan": wire})
 
+    async def report(self, operator: Operator, plan_id: str) -> PlanReport:
+        """Return a plan with what became of it and its items.
+
+        Raises
+        ------
+        UnknownObject
+            If there is no such plan.
+        """
+        operator.require(Role.READER)
+        return await self._database.read(partial(_report, plan_id=plan_id))
+
     async def record_events(self, caller: Caller, plan_id: str, body: Any) -> dict[str, Any]:
         """Keep what became of a plan and its items.
 
@@ -119,6 +131,16 @@ class PlanService:
         if plan is None or plan.node_id != node_id:
             raise UnknownObject(f"This node was never given a plan {shown(plan_id)}.")
         events.add_all(connection, node_id, plan_id, new, self._clock())
+
+
+def _report(connection: Connection, *, plan_id: str) -> PlanReport:
+    plan = plans.find(connection, plan_id)
+    if plan is None:
+        raise UnknownObject(
+            f"There is no plan {shown(plan_id)}. `boundless cloud nodes` names each node's "
+            "current one."
+        )
+    return report_plan(plan, events.list_about(connection, [plan_id], plan.node_id))
 
 
 def _place_targets(connection: Connection, plan: PublishedPlan, now: datetime) -> None:
