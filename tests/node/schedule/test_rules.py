@@ -179,7 +179,7 @@ def test_exposure_must_end_within_the_items_time() -> None:
 @pytest.mark.parametrize(
     ("weather", "words"),
     [
-        (Weather(is_safe=False), "The safety monitor says unsafe at 2026-03-01T21:00Z. M 81"),
+        (Weather(is_safe=False), "The safety monitor says unsafe, at 2026-03-01T21:00Z. M 81"),
         (Weather(rain_rate_mm_h=0.4), "The rain is 0.4 mm/h, above this node's limit of 0 mm/h"),
         (Weather(wind_speed_m_s=9), "The wind is 9.0 m/s, above this node's limit of 8 m/s"),
         (Weather(wind_speed_m_s=3, wind_gust_m_s=12), "The wind in gusts is 12.0 m/s"),
