@@ -245,20 +245,45 @@ def _latched(work: Observable, reason: str | None) -> Refusal | None:
 # Weather
 
 
+def weather_against(weather: Conditions, limits: Limits) -> str | None:
+    """Return what in the weather stands against an open telescope, the beginning of a sentence.
+
+    Parameters
+    ----------
+    weather : Conditions
+        What is measured; None where nothing measures it.
+    limits : Limits
+        What the owner allows.
+
+    Returns
+    -------
+    str or None
+        Such as ``The rain is 0.3 mm/h, above this node's limit of 0 mm/h``.
+    """
+    found = _first_against(weather, limits)
+    return None if found is None else found[0]
+
+
 def _unsafe_weather(
     work: Observable, now: dt.datetime, limits: Limits, weather: Conditions | None
 ) -> Refusal | None:
-    if weather is None:
+    found = None if weather is None else _first_against(weather, limits)
+    if found is None:
         return None
-    waits = f"at {_told(now)}. {work.target} waits for better weather."
+    against, value, limit = found
+    sentence = f"{against}, at {_told(now)}. {work.target} waits for better weather."
+    return Refusal(rule=Rule.WEATHER, sentence=sentence, value=value, limit=limit)
+
+
+def _first_against(
+    weather: Conditions, limits: Limits
+) -> tuple[str, float | None, float | None] | None:
     if weather.is_safe is not None and not weather.is_safe:
-        return Refusal(rule=Rule.WEATHER, sentence=f"The safety monitor says unsafe {waits}")
+        return "The safety monitor says unsafe", None, None
     for what, unit, value, limit in _measured(weather, limits):
         if not value <= limit:
-            sentence = f"The {what} is {value:.1f} {unit}, above this node's limit of {limit:g} "
-            return Refusal(
-                rule=Rule.WEATHER, sentence=f"{sentence}{unit}, {waits}", value=value, limit=limit
-            )
+            said = f"The {what} is {value:.1f} {unit}, above this node's limit of {limit:g} {unit}"
+            return said, value, limit
     return None
 
 
