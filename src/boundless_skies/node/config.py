@@ -118,6 +118,10 @@ GROUPS: dict[str, str] = {
         "The star to measure. Leave it empty to take each frame's own target, as the telescope "
         "wrote it into the file."
     ),
+    "telescope": (
+        "Your telescope, where the node moves it itself. It speaks ASCOM Alpaca; see what answers "
+        "with: boundless node telescope"
+    ),
     "image_watcher": "The folder in which your telescope's frames arrive.",
     "cloud": "The way to the network. Everything here is off until 'enabled' says true.",
 }
@@ -246,6 +250,44 @@ KEYS: tuple[Key, ...] = (
         "Right ascension in degrees, J2000 (hours × 15).",
     ),
     _number("photometry.target.dec_deg", None, -90, 90, "Declination in degrees, J2000."),
+    _switch("telescope.enabled", False, "Let the node move the telescope and take frames."),
+    _text(
+        "telescope.address",
+        "",
+        "Address of the Alpaca server, such as 192.168.1.20:11111. Left empty, it is looked for "
+        "in your network.",
+    ),
+    *(
+        _whole(f"telescope.{name}", None, -1, 1_000, meaning)
+        for name, meaning in (
+            ("mount", "Number of the mount on the server. Left empty, the first."),
+            ("camera", "Number of the camera. Left empty, the first."),
+            ("focuser", "Number of the focuser; -1 to leave it alone. Left empty, the first."),
+            ("filter_wheel", "Number of the filter wheel; -1 for none. Left empty, the first."),
+            (
+                "weather_station",
+                "Number of the weather station; -1 for none. Left empty, the first.",
+            ),
+            ("safety_monitor", "Number of the safety monitor; -1 for none. Left empty, the first."),
+        )
+    ),
+    _number(
+        "telescope.timeout", 10.0, 0.1, 600, "Seconds that a call to a device may take in all."
+    ),
+    _number(
+        "telescope.motion_timeout",
+        180.0,
+        1,
+        3600,
+        "Seconds that a slew, the way to the park position, or a move of the focuser may take.",
+    ),
+    _number(
+        "telescope.image_timeout",
+        120.0,
+        1,
+        3600,
+        "Seconds that the camera may take to read an exposure out, and again to send it.",
+    ),
     _switch("image_watcher.enabled", True, "Watch the folder."),
     _text(
         "image_watcher.watch_path",
@@ -349,7 +391,7 @@ BY_PATH: dict[str, Key] = {key.path: key for key in KEYS}
 # config.yaml can serve both; without effect here.
 OTHER_PROGRAMS: frozenset[str] = frozenset(
     {
-        *("alpaca", "devices", "telescope", "camera", "autofocus", "centering", "stacking"),
+        *("alpaca", "devices", "camera", "autofocus", "centering", "stacking"),
         *("logging", "pier_cam", "aavso", "safety"),
         *("photometry.astap_path", "photometry.astap_search_radius", "photometry.fits_export"),
         *("photometry.field_radius", "photometry.mag_limit", "photometry.snr_threshold"),
@@ -358,6 +400,11 @@ OTHER_PROGRAMS: frozenset[str] = frozenset(
         *("photometry.annulus_outer", "photometry.min_comparison_stars"),
     }
 )
+
+# A block that other programs have too: their keys in it are let be, unless they look like a slip
+# in one of ours.
+SHARED_BLOCKS: frozenset[str] = frozenset({"telescope"})
+_SLIP = 0.75
 
 
 def defaults() -> dict[str, Any]:
@@ -409,14 +456,22 @@ def _merge(raw: Mapping[Any, Any], group: str, config: dict[str, Any]) -> Iterat
             yield from _take(BY_PATH[path], value, config)
         elif path in GROUPS:
             yield from _enter(path, value, config)
-        elif path not in OTHER_PROGRAMS:
+        elif path not in OTHER_PROGRAMS and not _is_of_others(path):
             yield _unknown(path)
+
+
+def _is_of_others(path: str) -> bool:
+    group, _, name = path.rpartition(".")
+    if group not in SHARED_BLOCKS:
+        return False
+    ours = [key.name for key in KEYS if key.path.startswith(f"{group}.")]
+    return not difflib.get_close_matches(name.lower(), ours, n=1, cutoff=_SLIP)
 
 
 def _enter(path: str, value: Any, config: dict[str, Any]) -> Iterator[str]:
     if isinstance(value, Mapping):
         yield from _merge(value, path, config)
-    elif value is not None:
+    elif value is not None and path not in SHARED_BLOCKS:
         yield (
             f"{path} must be a block of indented keys, not {_shown(value)}. "
             f"Write its keys below '{path.rpartition('.')[2]}:', each two spaces further in."
