@@ -9,15 +9,15 @@ from astropy.wcs import WCS
 from tests.node.night.curves import pixels, places_of, text_chunks
 from tests.support.scenes import write_scene
 
-from boundless_skies.node.night.drawing import BLUE, GREEN, RED
-from boundless_skies.node.night.finding_chart import (
+from boundless_skies.node.night.chart_subject import (
     ChartStar,
     ChartSubject,
-    draw_chart,
     sexagesimal_degrees,
     sexagesimal_hours,
     subject_of,
 )
+from boundless_skies.node.night.drawing import BLUE, GREEN, RED
+from boundless_skies.node.night.finding_chart import draw_chart
 from boundless_skies.node.night.run import MeasuredFrame
 from boundless_skies.node.night.sky_plane import SkyPlane, direction
 from boundless_skies.node.photometry.aperture import Aperture

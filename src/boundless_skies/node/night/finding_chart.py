@@ -1,23 +1,24 @@
 """A finding chart: a frame with the target and the stars that it was compared with."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Polygon
 from matplotlib.transforms import Affine2D
 
+from boundless_skies.node.night.chart_aside import write_aside
+from boundless_skies.node.night.chart_subject import ChartSubject, Image, subject_of
+from boundless_skies.node.night.chart_words import describe_chart
 from boundless_skies.node.night.drawing import (
     BLUE,
     GREEN,
-    GREY,
     HEIGHT_PX,
     INK,
     RED,
@@ -27,16 +28,14 @@ from boundless_skies.node.night.drawing import (
     save_png,
 )
 from boundless_skies.node.night.run import MeasuredFrame
-from boundless_skies.node.night.sky_plane import SkyPlane, direction
-from boundless_skies.node.photometry.aperture import Aperture
 
-Image = npt.NDArray[np.float32]
 Box = tuple[float, float, float, float]
 
 _SHEET_PX = 860.0
 _MARGIN_PX = 20.0
 _ASIDE_PX = _SHEET_PX + 2 * _MARGIN_PX + 30
 _INSET_PX = 250.0
+_TABLE_TOP_PX = HEIGHT_PX - _MARGIN_PX - _INSET_PX - 42.0
 _FAINT_SIGMA, _BRIGHT_SIGMA = 1.0, 150.0
 _LEAST_FIELD_ARCMIN = 12.0
 _FIELD_MARGIN = 1.14
@@ -47,86 +46,8 @@ _LEAST_RING_PX = 8.0
 _LEAST_STAR_SIGMA_PX = 1.9
 _FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 _LABEL_PX, _LABEL_CHAR_PX = 17.0, 10.5
-_ROWS = 12
-_NAME_CHARS = 23
-# A measurement tells a star's place to 1e-5 degrees.
-_SAME_PLACE_DEG = 3e-5
 _BACKGROUND = "#F3F5F7"
 _HALO = [patheffects.withStroke(linewidth=3.0, foreground="white")]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChartStar:
-    """A comparison or check star on a chart.
-
-    Attributes
-    ----------
-    ra_deg, dec_deg : float
-        Position, J2000, degrees.
-    magnitude : float
-        Of the catalogue.
-    band : str
-        What `magnitude` is in.
-    name : str
-        What it is called; may be empty.
-    is_check : bool
-        Whether it is the check star.
-    """
-
-    ra_deg: float
-    dec_deg: float
-    magnitude: float
-    band: str
-    name: str = ""
-    is_check: bool = False
-
-    @property
-    def label(self) -> str:
-        """The magnitude in tenths, as the AAVSO's charts have it: a point might be a star."""
-        return f"{10 * self.magnitude:.0f}"
-
-    def is_same(self, other: "ChartStar") -> bool:
-        """Say whether two stars lie at one place, within what a measurement tells of it."""
-        apart_deg = abs(self.ra_deg - other.ra_deg), abs(self.dec_deg - other.dec_deg)
-        return max(apart_deg) < _SAME_PLACE_DEG
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChartSubject:
-    """What a chart shows.
-
-    Attributes
-    ----------
-    image : ndarray, shape (height, width)
-        A frame without the sky.
-    plane : SkyPlane
-        The frame on the sky, around the target.
-    target_xy : tuple of float
-        The target in pixels of `image`.
-    aperture : Aperture
-        Its circle and ring, in pixels of `image`.
-    fwhm_px : float
-        Full width at half maximum of the stars, in pixels of `image`.
-    name, facts : str and tuple of str
-        The target's name, and lines about it.
-    magnitude : float
-        The target's.
-    source : str
-        The file.
-    stars : tuple of ChartStar
-        What the target was compared with.
-    """
-
-    image: Image
-    plane: SkyPlane
-    target_xy: tuple[float, float]
-    aperture: Aperture
-    fwhm_px: float
-    name: str
-    facts: tuple[str, ...]
-    magnitude: float
-    source: str
-    stars: tuple[ChartStar, ...]
 
 
 def chart_of(frame: MeasuredFrame) -> Callable[[Path], str]:
@@ -143,100 +64,6 @@ def chart_of(frame: MeasuredFrame) -> Callable[[Path], str]:
         Takes the path of a PNG file, and returns what the picture shows.
     """
     return lambda path: draw_chart(subject_of(frame), path)
-
-
-def subject_of(frame: MeasuredFrame) -> ChartSubject:
-    """Gather what the chart of a measured frame shows.
-
-    Parameters
-    ----------
-    frame : MeasuredFrame
-        The frame.
-
-    Returns
-    -------
-    ChartSubject
-        In pixels of the detection's image.
-    """
-    found, exposure = frame.found, frame.exposure
-    height, width = exposure.frame.shape
-    half = (exposure.frame.cell_px - 1) / 2
-    target = found.target
-    return ChartSubject(
-        image=exposure.detection.image,
-        plane=SkyPlane.of(found.wcs, target.ra_deg, target.dec_deg, width, height),
-        target_xy=(
-            (found.x_px - half) / exposure.frame.cell_px,
-            (found.y_px - half) / exposure.frame.cell_px,
-        ),
-        aperture=_aperture(frame),
-        fwhm_px=exposure.detection.fwhm_px,
-        name=target.name,
-        facts=_facts(frame),
-        magnitude=found.measurement.magnitude,
-        source=frame.path.name,
-        stars=_stars(frame),
-    )
-
-
-def _aperture(frame: MeasuredFrame) -> Aperture:
-    """Return circle and ring as they were, in pixels of the detection's image."""
-    radii_px = (frame.found.aperture_px, *frame.found.provenance["annulus_px"])
-    return Aperture(*(radius_px / frame.exposure.frame.cell_px for radius_px in radii_px))
-
-
-def _stars(frame: MeasuredFrame) -> tuple[ChartStar, ...]:
-    check = _check_star(frame.found.provenance.get("check_star"))
-    compared = (
-        ChartStar(
-            ra_deg=star.ra_deg,
-            dec_deg=star.dec_deg,
-            magnitude=star.magnitude,
-            band=star.band,
-            name=star.name or "",
-        )
-        for star in frame.found.comparisons
-    )
-    return (*check, *(star for star in compared if not any(map(star.is_same, check))))
-
-
-def _check_star(told: Mapping[str, Any] | None) -> tuple[ChartStar, ...]:
-    if not told:
-        return ()
-    star = ChartStar(
-        ra_deg=told["ra_deg"],
-        dec_deg=told["dec_deg"],
-        magnitude=told["catalogue_mag"],
-        band=told["band"],
-        name=told["name"],
-        is_check=True,
-    )
-    return (star,)
-
-
-def _facts(frame: MeasuredFrame) -> tuple[str, ...]:
-    target, measured = frame.found.target, frame.found.measurement
-    exposure_s = frame.exposure.frame.facts.exposure_s
-    exposed = f"   ·   {exposure_s:g} s" if exposure_s else ""
-    return (
-        f"{sexagesimal_hours(target.ra_deg)}   {sexagesimal_degrees(target.dec_deg)}   (J2000)",
-        f"{frame.middle_utc:%Y-%m-%d %H:%M} UTC   ·   {measured.filter}{exposed}",
-        f"magnitude {measured.magnitude:.3f} ± {measured.uncertainty:.3f}",
-    )
-
-
-def sexagesimal_hours(ra_deg: float) -> str:
-    """Return a right ascension as hours, minutes and seconds to a tenth."""
-    tenths = round(ra_deg / 15 * 36_000) % 864_000
-    hours, minutes, seconds = tenths // 36_000, tenths // 600 % 60, tenths % 600 / 10
-    return f"{hours:02d}h {minutes:02d}m {seconds:04.1f}s"
-
-
-def sexagesimal_degrees(dec_deg: float) -> str:
-    """Return a declination as degrees, minutes and seconds of arc."""
-    arcsec = round(abs(dec_deg) * 3600)
-    sign = "−" if dec_deg < 0 else "+"
-    return f"{sign}{arcsec // 3600:02d}° {arcsec // 60 % 60:02d}′ {arcsec % 60:02d}″"
 
 
 def draw_chart(subject: ChartSubject, path: Path) -> str:
@@ -260,7 +87,7 @@ def draw_chart(subject: ChartSubject, path: Path) -> str:
         If it cannot be written.
     """
     sheet = _sheet(subject)
-    text = _described(subject, sheet)
+    text = describe_chart(subject, sheet.side)
     with new_figure() as figure:
         axes = _square(figure, _MARGIN_PX, _MARGIN_PX, _SHEET_PX)
         _show(axes, subject, sheet)
@@ -268,7 +95,7 @@ def draw_chart(subject: ChartSubject, path: Path) -> str:
         _draw_compass(axes, sheet)
         _draw_bar(axes, sheet)
         _draw_inset(figure, subject)
-        _write_aside(figure, subject, sheet)
+        write_aside(figure, subject, _small_print(subject, sheet), _ASIDE_PX, _TABLE_TOP_PX)
         save_png(figure, path, f"Finding chart of {subject.name}", text)
     return text
 
@@ -312,7 +139,7 @@ class _Sheet:
 def _sheet(subject: ChartSubject) -> _Sheet:
     """Return the smallest square that holds target and stars, within the frame if it can be."""
     height, width = subject.image.shape
-    places = np.array([(0.0, 0.0), *(_place_of(subject, star) for star in subject.stars)])
+    places = np.array([(0.0, 0.0), *(subject.place_of(star) for star in subject.stars)])
     corners = subject.plane.corners(width, height)
     side = max(float(np.ptp(places, axis=0).max()) * _FIELD_MARGIN, _LEAST_FIELD_ARCMIN)
     side = min(side, float(np.ptp(corners, axis=0).max()))
@@ -321,10 +148,6 @@ def _sheet(subject: ChartSubject) -> _Sheet:
     # Where the frame is narrower than the sheet, its middle is the sheet's.
     middle = np.where(low <= high, np.clip(middle, low, high), (low + high) / 2)
     return _Sheet(float(middle[0]), float(middle[1]), side, _SHEET_PX)
-
-
-def _place_of(subject: ChartSubject, star: ChartStar) -> tuple[float, float]:
-    return subject.plane.from_sky(star.ra_deg, star.dec_deg)
 
 
 def _square(figure: Figure, left_px: float, bottom_px: float, side_px: float) -> Axes:
@@ -393,7 +216,7 @@ def _draw_marks(axes: Axes, subject: ChartSubject, sheet: _Sheet) -> None:
     """Draw the target and the stars; a label stands where it hides the least."""
     radius_px = _ring_px(subject, sheet)
     target = sheet.place(*subject.plane.from_pixels(*subject.target_xy))
-    stars = [(star, sheet.place(*_place_of(subject, star))) for star in subject.stars]
+    stars = [(star, sheet.place(*subject.place_of(star))) for star in subject.stars]
     taken = [_around(place, radius_px) for _, place in stars]
     taken += [_around(target, 3.4 * radius_px)]
     for star, place in stars:
@@ -542,133 +365,8 @@ def _draw_inset(figure: Figure, subject: ChartSubject) -> None:
     _draw_bar(axes, sheet)
 
 
-def _write_aside(figure: Figure, subject: ChartSubject, sheet: _Sheet) -> None:
-    column = _Column(figure, _ASIDE_PX, HEIGHT_PX - _MARGIN_PX - 32)
-    size = min(27.0, 27.0 * 20 / max(len(subject.name), 1))
-    column.write(plain(subject.name), size=size, weight="bold", step=42)
-    for fact in subject.facts:
-        column.write(plain(fact), size=13.5, color=GREY, step=27)
-    column.skip(10)
-    column.write("Circle: aperture", size=13, color=RED, step=23)
-    column.write("Dashed ring: its sky", size=13, color=BLUE, step=23)
-    column.top = HEIGHT_PX - _MARGIN_PX - _INSET_PX - 42
-    if subject.stars:
-        _write_table(column, subject)
-    column.skip(8)
-    for line in _small_print(subject, sheet):
-        column.write(line, size=11.5, color=GREY, step=20)
-
-
-@dataclass
-class _Column:
-    """Lines of text, one below the other."""
-
-    figure: Figure
-    left: float
-    top: float
-
-    def write(
-        self,
-        text: str,
-        *,
-        size: float,
-        step: float,
-        color: str = INK,
-        weight: str = "normal",
-        shift: float = 0.0,
-    ) -> None:
-        """Write a line, and go down by a step."""
-        place = ((self.left + shift) / WIDTH_PX, self.top / HEIGHT_PX)
-        self.figure.text(*place, text, fontsize=size, color=color, fontweight=weight, va="center")
-        self.top -= step
-
-    def skip(self, step: float) -> None:
-        """Leave room."""
-        self.top -= step
-
-
-def _write_table(column: _Column, subject: ChartSubject) -> None:
-    checks = [star for star in subject.stars if star.is_check]
-    others = [star for star in subject.stars if not star.is_check]
-    bands = "/".join(dict.fromkeys(star.band for star in subject.stars))
-    _write_row(column, ("label", plain(bands), "from the target", ""), GREY, "normal")
-    shown = sorted(others, key=lambda star: _distance(subject, star))
-    for star in (*checks, *shown[: _ROWS - len(checks)]):
-        colour = GREEN if star.is_check else BLUE
-        name = f"check {star.name}".strip() if star.is_check else star.name
-        cells = (star.label, f"{star.magnitude:.2f}", _where(subject, star), name[:_NAME_CHARS])
-        _write_row(column, tuple(map(plain, cells)), colour, "bold")
-    hidden = len(subject.stars) - _ROWS
-    if hidden > 0:
-        column.write(f"and {hidden} more, farther away", size=13, color=GREY, step=30)
-
-
-def _write_row(column: _Column, cells: tuple[str, ...], colour: str, weight: str) -> None:
-    for shift, cell in zip((0.0, 80.0, 170.0, 385.0), cells, strict=True):
-        first = shift == 0.0
-        column.write(
-            cell,
-            size=14,
-            step=0,
-            shift=shift,
-            color=colour if first or weight == "normal" else INK,
-            weight=weight if first else "normal",
-        )
-    column.skip(30)
-
-
 def _small_print(subject: ChartSubject, sheet: _Sheet) -> list[str]:
     lines = ["A label is the magnitude in tenths: 113 is 11.3."] if subject.stars else []
     if _true_ring_px(subject, sheet) < _LEAST_RING_PX:
         lines.append("Circles on the left are drawn larger than the aperture.")
     return [*lines, f"Frame: {plain(subject.source)}"]
-
-
-def _distance(subject: ChartSubject, star: ChartStar) -> float:
-    return math.hypot(*_place_of(subject, star))
-
-
-def _where(subject: ChartSubject, star: ChartStar) -> str:
-    return f"{_distance(subject, star):.1f}′ {direction(*_place_of(subject, star))}"
-
-
-def _described(subject: ChartSubject, sheet: _Sheet) -> str:
-    """Tell the chart in words, for those who do not see it."""
-    checks = [star for star in subject.stars if star.is_check]
-    sentences = (
-        f"Finding chart of {subject.name}, drawn from {subject.source}:",
-        f"dark stars on white, {sheet.side:.0f} arcmin on a side; north is up, east is left.",
-        f"The target, of magnitude {subject.magnitude:.2f}, stands in a red circle with two lines",
-        f"that lead to it. {_measured(subject)}",
-        _compared(subject, [star for star in subject.stars if not star.is_check]),
-        *(f"The check star, in green, is {_told(subject, star)}." for star in checks),
-    )
-    return " ".join(sentences)
-
-
-def _measured(subject: ChartSubject) -> str:
-    arcsec, aperture = 60 * subject.plane.arcmin_px, subject.aperture
-    radii = (aperture.radius_px, aperture.inner_px, aperture.outer_px)
-    radius, inner, outer = (f"{radius_px * arcsec:.0f}" for radius_px in radii)
-    return (
-        f"An enlarged part shows its aperture, {radius} arcsec in radius, and the ring of sky "
-        f"from {inner} to {outer} arcsec."
-    )
-
-
-def _compared(subject: ChartSubject, stars: Sequence[ChartStar]) -> str:
-    if not stars:
-        return "No comparison stars are marked."
-    nearest = min(stars, key=lambda star: _distance(subject, star))
-    faintest, brightest = (f"{pick(star.magnitude for star in stars):.1f}" for pick in (max, min))
-    return (
-        f"Blue circles mark {len(stars)} comparison stars of magnitude {brightest} to {faintest}, "
-        "labelled with their magnitudes in tenths; the nearest is "
-        f"{_told(subject, nearest)}."
-    )
-
-
-def _told(subject: ChartSubject, star: ChartStar) -> str:
-    name = f"{star.name}, " if star.name else ""
-    away = f"{_distance(subject, star):.1f} arcmin {direction(*_place_of(subject, star))}"
-    return f"{name}magnitude {star.magnitude:.1f}, {away} of the target"
