@@ -22,6 +22,7 @@ from boundless_skies.node.errors import NodeError
 from boundless_skies.node.optional_names import OptionalNames
 from boundless_skies.node.storage.data_folder import FolderLock, make_data_folder, node_runs
 from boundless_skies.node.storage.status_file import read_status
+from boundless_skies.node.telescope_cli import telescope
 from cloud_communicator import LinkError
 
 EXIT_TROUBLE = 1
@@ -64,6 +65,9 @@ def node() -> None:
     Start with:   boundless node init
     then:         boundless node run
     """  # noqa: D301 - click wants the backspace itself
+
+
+node.add_command(telescope)
 
 
 @node.command()

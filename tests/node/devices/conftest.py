@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -11,6 +12,10 @@ from tests.support.alpaca_server import DEC_DEG, RA_DEG, alpaca_server
 from boundless_skies.node.clock import Clock, SystemClock
 from boundless_skies.node.devices.alpaca import TelescopeSettings, connect_telescope
 from boundless_skies.node.devices.capabilities import Telescope
+from boundless_skies.simulation.clock import FastClock
+from boundless_skies.simulation.mount import MountTraits
+from boundless_skies.simulation.telescope import Traits, simulated_telescope
+from boundless_skies.sky import Site
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,20 @@ def _alpaca(request: pytest.FixtureRequest) -> Bench:
     return Bench(telescope, clock, RA_DEG, DEC_DEG)
 
 
+def _simulated(_request: pytest.FixtureRequest) -> Bench:
+    # All that is north of 40° stands above the horizon of 50° north, whatever the time is.
+    clock = FastClock(datetime(2026, 3, 1, 20, 0, tzinfo=UTC), speed=20.0)
+    mount = MountTraits(alignment_error_arcsec=20.0)
+    site = Site(50.0, 10.0, 300.0)
+    telescope = simulated_telescope(clock, site, seed=1, traits=Traits(mount=mount))
+    return Bench(telescope, clock, 100.0, 60.0)
+
+
 # Another implementation adds its line, and passes the same tests.
-IMPLEMENTATIONS: dict[str, Callable[[pytest.FixtureRequest], Bench]] = {"alpaca": _alpaca}
+IMPLEMENTATIONS: dict[str, Callable[[pytest.FixtureRequest], Bench]] = {
+    "alpaca": _alpaca,
+    "simulated": _simulated,
+}
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
