@@ -124,6 +124,7 @@ GROUPS: dict[str, str] = {
     ),
     "image_watcher": "The folder in which your telescope's frames arrive.",
     "cloud": "The way to the network. Everything here is off until 'enabled' says true.",
+    "dashboard": "The pages on which you see your node and steer it, in your own browser.",
 }
 
 KEYS: tuple[Key, ...] = (
@@ -383,9 +384,33 @@ KEYS: tuple[Key, ...] = (
         "The folder for the node's own records: identity, queue, list of measured frames. Below "
         "the folder in which the node is started, unless it begins with /.",
     ),
+    _switch("dashboard.enabled", True, "Serve the pages while the node runs."),
+    _text(
+        "dashboard.host",
+        "127.0.0.1",
+        "Who can open them: 127.0.0.1 is this computer only; 0.0.0.0 is everybody in your "
+        "network, and needs a password.",
+    ),
+    _whole(
+        "dashboard.port",
+        5173,
+        1,
+        65_535,
+        "The number behind the colon in the pages' address: http://127.0.0.1:5173",
+    ),
+    _text(
+        "dashboard.password",
+        "",
+        "What the pages ask for before they show anything. Take a long one. Empty: nothing.",
+    ),
 )
 
 BY_PATH: dict[str, Key] = {key.path: key for key in KEYS}
+
+SECRETS: frozenset[str] = frozenset(
+    {"cloud.api_key", "cloud.activation_code", "dashboard.password"}
+)
+"""The keys whose values no message, page or log shows."""
 
 # Written by other programs of this field. Taken without complaint, so that one
 # config.yaml can serve both; without effect here.
@@ -532,8 +557,7 @@ def _hint(kind: Kind, value: Any) -> str:
 
 
 def _told(key: Key, value: Any) -> str:
-    secret = key.name in {"api_key", "activation_code"}
-    return f"a {type(value).__name__}" if secret else _shown(value)
+    return f"a {type(value).__name__}" if key.path in SECRETS else _shown(value)
 
 
 def _shown(value: Any) -> str:
