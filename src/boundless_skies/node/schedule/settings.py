@@ -37,6 +37,10 @@ class NightSettings:
         Time between two looks at the weather and the mount, seconds.
     lost_after_s : float
         How long the mount or the weather may not answer, seconds.
+    turn_s : float
+        Rest between two looks at the schedule while nothing runs, seconds.
+    hear_every_s : float
+        Time between two looks for the owner's commands while the telescope is busy, seconds.
     """
 
     auto_run: bool = False
@@ -49,6 +53,8 @@ class NightSettings:
     focus_step: int = 0
     look_every_s: float = 10.0
     lost_after_s: float = 60.0
+    turn_s: float = 2.0
+    hear_every_s: float = 1.0
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "NightSettings":
