@@ -1,8 +1,9 @@
 """The clock that waiting code is handed, so that a night can also run under a fast one."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from threading import Event
+from threading import Event, Thread
 from typing import Protocol
 
 
@@ -17,6 +18,9 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float, stop: Event) -> None:
         """Wait so many seconds, or until ``stop`` is set."""
+
+    def thread(self, target: Callable[[], object], *, name: str) -> Thread:
+        """Return a daemon thread, not yet started, whose work this clock's time waits for."""
 
 
 class SystemClock:
@@ -33,3 +37,7 @@ class SystemClock:
     def sleep(self, seconds: float, stop: Event) -> None:
         """Wait so many seconds, or until ``stop`` is set."""
         stop.wait(max(0.0, seconds))
+
+    def thread(self, target: Callable[[], object], *, name: str) -> Thread:
+        """Return a daemon thread, not yet started."""
+        return Thread(target=target, name=name, daemon=True)

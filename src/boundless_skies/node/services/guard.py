@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LOOK_FOR_WORDS_S = 1.0
 _ENDS_AT_ONCE = frozenset({Command.ABORT, Command.PARK, Command.SKIP})
 
 
@@ -138,7 +137,7 @@ class Guard:
                 log.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
             except Exception:
                 log.exception("The watch over the telescope met unexpected trouble; it goes on.")
-            self._clock.sleep(min(_LOOK_FOR_WORDS_S, self._settings.look_every_s), stop)
+            self._clock.sleep(self._settings.hear_every_s, stop)
         self._halt.call(Cause.STOP)
 
     def look(self) -> str | None:

@@ -30,9 +30,6 @@ from boundless_skies.sky import Night, Site, night_around
 
 log = logging.getLogger(__name__)
 
-TURN_S = 2.0
-"""Rest between two looks at the schedule while nothing runs (s)."""
-
 RETRY_S = 30.0
 """Rest before a device that did not answer is asked for work again (s)."""
 
@@ -42,7 +39,7 @@ IDLE_PARK_S = 300.0
 PARK_LIMIT_S = 300.0
 """How long parking is tried again when the node stops (s)."""
 
-_NIGHT_KEPT = timedelta(minutes=1)
+_NIGHT_KEPT = timedelta(minutes=10)
 _WAITS: frozenset[Rule] = frozenset({Rule.LATCH, Rule.WEATHER})
 
 
@@ -134,8 +131,7 @@ class ScheduleRunner:
         What a cut left half done is settled first. Nothing that happens here ends it but
         ``stop``: trouble is logged, and the telescope parked.
         """
-        guard = threading.Thread(target=self._guard.watch, args=(stop,), name="node-guard")
-        guard.daemon = True
+        guard = self._clock.thread(lambda: self._guard.watch(stop), name="node-guard")
         self._start()
         guard.start()
         try:
@@ -200,15 +196,15 @@ class ScheduleRunner:
             self._retry_at_s = self._clock.monotonic() + RETRY_S
             self._doing = f"{error} Trying again."
             log.warning("%s Trying again.", error)
-            self._clock.sleep(TURN_S, stop)
+            self._clock.sleep(self._settings.turn_s, stop)
         except NodeError as error:
             self._doing = str(error)
             log.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
-            self._clock.sleep(TURN_S, stop)
+            self._clock.sleep(self._settings.turn_s, stop)
         except Exception:
             log.exception("Unexpected trouble in the schedule; the telescope is parked.")
             self._latch("The schedule met unexpected trouble; the log tells it.")
-            self._clock.sleep(TURN_S, stop)
+            self._clock.sleep(self._settings.turn_s, stop)
 
     def _latch(self, reason: str) -> None:
         try:
@@ -242,7 +238,7 @@ class ScheduleRunner:
             refusal = next((self._waits[w.id] for w in open_work if w.id in self._waits), None)
             self._doing = refusal.sentence if refusal else f"Waiting for {open_work[0].target}."
             self._stand_still(stop)
-            self._clock.sleep(TURN_S, stop)
+            self._clock.sleep(self._settings.turn_s, stop)
 
     def _stand_still(self, stop: threading.Event) -> None:
         """Follow no star while nothing runs: it might lead below the horizon's limit."""
@@ -263,15 +259,20 @@ class ScheduleRunner:
         self._doing = doing
         if self._moved:
             self._park(stop)
-        self._clock.sleep(TURN_S, stop)
+        self._clock.sleep(self._settings.turn_s, stop)
 
     def _is_day(self, now: datetime) -> bool:
         night = self._night_at(now)
         return night is None or not night.begins <= now < night.ends
 
     def _night_at(self, now: datetime) -> Night | None:
-        if self._night is None or not timedelta(0) <= now - self._night[0] < _NIGHT_KEPT:
-            self._night = now, night_around(now, self._site, self._limits.sun_altitude_deg)
+        """Return the night around an instant; by day, the last one for some minutes more."""
+        if self._night is not None:
+            found_at, night = self._night
+            lasts_until = night.ends if night else found_at
+            if found_at <= now < max(lasts_until, found_at + _NIGHT_KEPT):
+                return night
+        self._night = now, night_around(now, self._site, self._limits.sun_altitude_deg)
         return self._night[1]
 
     def _park(self, stop: threading.Event) -> None:
@@ -297,7 +298,7 @@ class ScheduleRunner:
                 log.warning("The telescope is not parked yet: %s", error)
                 if self._clock.monotonic() >= ends_s:
                     return
-                self._clock.sleep(TURN_S, never)
+                self._clock.sleep(self._settings.turn_s, never)
             else:
                 return
 
@@ -391,7 +392,8 @@ class ScheduleRunner:
             self._waits.pop(work.id, None)
             self._leave(work, Step.SKIPPED, refusal.sentence)
             return
-        if self._waits.get(work.id) != refusal:
+        before = self._waits.get(work.id)
+        if before is None or before.rule is not refusal.rule:
             log.info("%s", refusal.sentence)
         self._waits[work.id] = refusal
         if work.step in RUNNING:
