@@ -18,6 +18,7 @@ import yaml
 from boundless_skies.node.catalogue_names import BUNDLED, NAMES
 from boundless_skies.node.errors import NodeError
 from boundless_skies.node.fits.channel import Channel
+from boundless_skies.node.photometry.settings import Method
 
 DEFAULT_PATH = Path("config.yaml")
 
@@ -175,6 +176,14 @@ KEYS: tuple[Key, ...] = (
         (channel.value for channel in Channel),
         "What is measured of a colour camera's frame: luminance (all colours together, CV), green "
         "(TG, nearest to V), red (TR), or blue (TB). A mono frame is taken as it is.",
+    ),
+    _choice(
+        "photometry.method",
+        Method.APERTURE.value,
+        (method.value for method in Method),
+        "How a star's light is measured: aperture sums it in a circle; psf first takes off the "
+        "light of its neighbours, fitted together with it; auto does that for stars that have a "
+        "neighbour in the first frame of a series.",
     ),
     _number(
         "photometry.scale_arcsec_px",

@@ -3,6 +3,7 @@
 ::
 
     NodeError
+    ├── WrongSetting                a key of the config holds what it cannot mean
     └── FrameError                  this frame gives no measurement
         ├── UnreadableFrame         the file is no FITS image, or lacks a fact that is needed
         │   └── TruncatedFrame      the end of the file is missing
@@ -22,6 +23,23 @@ from typing import Any
 
 class NodeError(Exception):
     """Base of all errors of the node."""
+
+
+class WrongSetting(NodeError):  # noqa: N818 - the name says the fault
+    """A key of the config holds what it cannot mean.
+
+    Attributes
+    ----------
+    key : str
+        Its name with its block's.
+    value : Any
+        What it holds.
+    """
+
+    def __init__(self, key: str, value: Any, wanted: str) -> None:
+        super().__init__(f"{key} is {value!r}: it must be {wanted}. Correct it in the config.")
+        self.key = key
+        self.value = value
 
 
 class FrameError(NodeError):

@@ -20,6 +20,7 @@ from boundless_skies.node.config import DEFAULT_PATH, ConfigFileError, defaults,
 from boundless_skies.node.config_text import annotated_yaml
 from boundless_skies.node.errors import NodeError
 from boundless_skies.node.optional_names import OptionalNames
+from boundless_skies.node.photometry.settings import Method
 from boundless_skies.node.storage.data_folder import FolderLock, make_data_folder, node_runs
 from boundless_skies.node.storage.status_file import read_status
 from boundless_skies.node.telescope_cli import telescope
@@ -299,6 +300,12 @@ def _master_option(kind: str, told: str) -> Callable[[Callable[..., None]], Call
     "your wishes. All but bundled are asked over the network.",
 )
 @click.option(
+    "--method",
+    type=click.Choice([method.value for method in Method]),
+    help="How the light is measured: in a circle (aperture), in a circle from which fitted "
+    "neighbours are taken off (psf), or that where there is a neighbour (auto).",
+)
+@click.option(
     "--stack",
     "stack_frames",
     type=click.IntRange(2, 1000),
@@ -333,6 +340,7 @@ def measure(
     aavso_path: Path | None,
     obscode: str | None,
     catalogues: tuple[str, ...],
+    method: str | None,
     stack_frames: int | None,
     until_snr: float | None,
     dark: Path | None,
@@ -370,6 +378,8 @@ def measure(
     }
     if catalogues:
         config["photometry"]["catalogues"] = list(catalogues)
+    if method is not None:
+        config["photometry"]["method"] = method
     masters = {"dark": dark, "flat": flat, "bias": bias}
     config["photometry"]["calibration"] |= {
         kind: str(path) for kind, path in masters.items() if path is not None

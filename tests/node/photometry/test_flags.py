@@ -13,8 +13,8 @@ from boundless_skies.node.fits.frame import read_frame
 from boundless_skies.node.photometry.blending import share_within
 from boundless_skies.node.photometry.detection import detect
 from boundless_skies.node.photometry.photometer import FrameMeasurement, Photometer
-from boundless_skies.node.photometry.quality import reasons_of
 from boundless_skies.node.photometry.settings import PhotometrySettings, Target
+from boundless_skies.wire.quality_reasons import reasons_of
 
 CLEAR = Blemished()
 MIDDLE_PX = 199.5

@@ -17,6 +17,7 @@ from tests.support.scenes import (
     write_fits,
     write_scene,
 )
+from tests.support.starfields import Observation, StarField, catalogue_of
 
 from boundless_skies.demo.rendering import Camera, camera_wcs, render_frame
 from boundless_skies.node import photometry
@@ -30,6 +31,7 @@ from boundless_skies.node.errors import (
     TargetOutsideFrame,
     TruncatedFrame,
     UnreadableFrame,
+    WrongSetting,
 )
 from boundless_skies.node.photometry import Target, measure_frame, photometer_for, run_pipeline
 from boundless_skies.node.photometry.photometer import FrameMeasurement, Photometer
@@ -198,6 +200,55 @@ class TestWhatIsMeasured:
         assert photometer_for({"photometry": {"node_id": "a"}, "cloud": {"url": "y"}}) is first
         assert photometer_for({"photometry": {"node_id": "b"}}) is not first
 
+    def test_two_filters_of_one_band_do_not_share_comparison_stars(self, tmp_path: Path) -> None:
+        """What one has taught of a star's colour is not true behind the other."""
+        clear, dual = (
+            write_scene(tmp_path / f"{name}.fits", seed=seed, changes={"FILTER": name})
+            for seed, name in enumerate(("L", "IRCUT"))
+        )
+        photometer = fresh()
+        photometer.measure(clear)
+        second, third = photometer.measure(dual), photometer.measure(clear)
+        assert second.measurement.filter == third.measurement.filter == "CV"
+        assert second.provenance["check_star"]["frames"] == 1
+        assert third.provenance["check_star"]["frames"] == 2
+        assert second.measurement.magnitude == pytest.approx(
+            measured(dual).measurement.magnitude, abs=1e-6
+        )
+
+    def test_a_first_frame_without_a_gain_says_that_its_noise_is_a_guess(
+        self, tmp_path: Path
+    ) -> None:
+        """The second one rests on the comparison stars; where the gain is told, on that."""
+        without = [
+            write_scene(tmp_path / f"{seed}.fits", seed=seed, changes={"EGAIN": None})
+            for seed in range(2)
+        ]
+        photometer = fresh()
+        told = [photometer.measure(path).to_dict()["noise_from"] for path in without]
+        assert told == ["guess", "comparison stars"]
+        assert measured(without[0], gain_e_per_adu=0.8).to_dict()["noise_from"] == "gain"
+
+    @pytest.mark.parametrize(
+        ("config", "key", "wanted"),
+        [
+            ({"photometry": {"channel": "violet"}}, "photometry.channel", "one of luminance"),
+            ({"photometry": {"method": "eye"}}, "photometry.method", "aperture, psf, auto"),
+            ({"photometry": {"gain_e_per_adu": "high"}}, "photometry.gain_e_per_adu", "a number"),
+            ({"photometry": {"catalogues": ["usno"]}}, "photometry.catalogues", "bundled"),
+            ({"observatory": {"latitude": "N", "longitude": 1}}, "observatory.latitude", "number"),
+        ],
+    )
+    def test_a_config_that_makes_no_sense_is_told_by_the_nodes_own_error(
+        self, config: dict[str, Any], key: str, wanted: str
+    ) -> None:
+        """Before any frame is read: it is wrong for all of them."""
+        with pytest.raises(WrongSetting) as caught:
+            run_pipeline("no-such-frame.fits", config)
+        assert caught.value.key == key
+        assert str(caught.value).startswith(f"{key} is ")
+        assert wanted in str(caught.value)
+
     @pytest.mark.parametrize("config", [{}, {"photometry": None, "observatory": None}])
     def test_everything_has_a_default(self, config: dict[str, Any]) -> None:
         """An empty config measures."""
@@ -239,7 +290,23 @@ class TestRefusals:
         """All saturated, all too faint, or none catalogued."""
         path = write_scene(tmp_path / "c.fits", changes={"SATURATE": 1200.0})
         line = self.refusal(path, NoComparisonStars, caplog)
+        assert line.startswith("0 comparison stars")
         assert "3 are needed" in line
+
+    def test_comparison_stars_that_disagree(self) -> None:
+        """Enough are seen: the line does not ask for more of them."""
+        rng = np.random.default_rng(3)
+        field = StarField.spread(rng, rng.uniform(9.5, 11.5, 12), np.array([10.5]))
+        changes_mag = np.append(np.linspace(-1.5, 1.5, 12), 0.0)
+        photometer = Photometer(PhotometrySettings(), catalogue_of(field.stars))
+        photometer.measure_exposure(field.expose(Observation(), rng))
+        with pytest.raises(NoComparisonStars) as caught:
+            photometer.measure_exposure(
+                field.expose(Observation(), rng, changes_mag=changes_mag, minutes=1.0)
+            )
+        assert caught.value.values["usable"] >= caught.value.values["needed"] == 3
+        assert "fewer than 3 agree with each other" in str(caught.value)
+        assert "are needed" not in str(caught.value)
 
     def test_a_sky_without_stars(self, tmp_path: Path, caplog: Any) -> None:
         """Clouds."""

@@ -44,6 +44,7 @@ def describe_curve(curve: LightCurve) -> str:
         f"{whose}: {_extent(summary)}; {_told_course(curve, summary)}.",
         _trust(summary),
         _check_told(summary),
+        _method_told(curve.points),
     )
     return " ".join(filter(None, sentences))
 
@@ -172,6 +173,13 @@ def _trust(summary: CurveSummary) -> str:
         f"The points scatter by {mmag(summary.scatter_mag)} from one to the next, and their "
         f"stated uncertainty is {mmag(summary.stated_mag)}. Quality: {quality}."
     )
+
+
+def _method_told(points: Sequence[dict[str, Any]]) -> str:
+    parted = sum(1 for point in points if point.get("fitted_neighbours"))
+    if not parted:
+        return ""
+    return f"The light of neighbouring stars, fitted, is taken off in {counted(parted, 'point')}."
 
 
 def _check_told(summary: CurveSummary) -> str:

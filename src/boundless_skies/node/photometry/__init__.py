@@ -56,6 +56,11 @@ def run_pipeline(
         frame cannot be measured, or shows only how faint the target must be: a cloud that
         does not look at `is_limit` would take such a limit for a measurement. Either is
         told in one line of the log.
+
+    Raises
+    ------
+    WrongSetting
+        If the config holds what it cannot mean: that is wrong for every frame.
     """
     try:
         found = measure_frame(fits_path, config)

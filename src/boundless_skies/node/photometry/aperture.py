@@ -18,9 +18,6 @@ _PLANE_TERMS = 3
 # Keeps a ring without a pixel from being a matrix that cannot be solved.
 _TINY = 1e-9
 _FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
-# In units of the FWHM: a smaller circle feels each change of the seeing, a larger one the sky.
-_RADIUS_STEPS = np.arange(1.2, 2.05, 0.1)
-_SMALLEST_RADIUS_PX = 2.0
 
 
 @dataclass(frozen=True)
@@ -86,6 +83,11 @@ class Fluxes:
     error: FloatArray
     peak: FloatArray
     sky: FloatArray
+
+    def chosen(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.int_]) -> "Fluxes":
+        """Return some of the stars, by a mask or their places."""
+        columns = (self.x, self.y, self.flux, self.error, self.peak, self.sky)
+        return Fluxes(*(column[which] for column in columns))
 
     @property
     def snr(self) -> FloatArray:
@@ -160,7 +162,7 @@ def measure_fluxes(
         The exact overlap of circle and pixels is counted.
     """
     total = _circle_sums(image, x, y, aperture.radius_px)
-    sky = _skies(image, x, y, aperture)
+    sky = ring_skies(image, x, y, aperture)
     area_px = math.pi * aperture.radius_px**2
     flux = total - area_px * sky.level
     variance = np.maximum(flux, 0.0) / gain_e_per_adu
@@ -169,29 +171,29 @@ def measure_fluxes(
     return Fluxes(x, y, flux, np.sqrt(variance), peaks, sky.level)
 
 
-def best_radius_px(flux: float, noise_adu: float, fwhm_px: float, gain_e_per_adu: float) -> float:
-    """Return the radius of the circle with the least noise for a star.
+def good_radius_px(snr: FloatArray, radii_px: FloatArray, lost_fraction: float = 0.01) -> float:
+    """Return the middle of the circles that cost stars hardly any signal to noise.
+
+    The signal to noise is flat about its best radius, so that the best one of a frame is
+    chance. A smaller circle loses more light when seeing, focus or guiding change; into a
+    larger one more neighbours shine. The middle is as far as can be from both.
 
     Parameters
     ----------
-    flux : float
-        All light of the star.
-    noise_adu : float
-        Standard deviation of the sky in one pixel.
-    fwhm_px : float
-        Full width at half maximum of a Gaussian star.
-    gain_e_per_adu : float
-        Electrons per unit.
+    snr : ndarray, shape (radii, stars)
+        Signal to noise of the same stars, at least one, in each circle.
+    radii_px : ndarray, shape (radii,)
+        Of the circles.
+    lost_fraction : float, optional
+        How much of the best signal to noise may be lost, in the median of the stars.
 
     Returns
     -------
     float
-        Between 1.2 and 2.0 times the FWHM, and at least 2 px.
+        Mean of the radii that lose no more.
     """
-    radii = _RADIUS_STEPS * fwhm_px
-    light = max(flux, noise_adu) * (1.0 - np.exp(-((radii * _FWHM_PER_SIGMA / fwhm_px) ** 2) / 2))
-    noise = np.sqrt(light / gain_e_per_adu + math.pi * radii**2 * noise_adu**2)
-    return max(float(radii[np.argmin(noise / light)]), _SMALLEST_RADIUS_PX)
+    kept = np.median(snr / snr.max(axis=0), axis=1)
+    return float(radii_px[kept >= (1.0 - lost_fraction) * kept.max()].mean())
 
 
 def _circle_sums(image: Image, x: FloatArray, y: FloatArray, radius_px: float) -> FloatArray:
@@ -202,19 +204,43 @@ def _circle_sums(image: Image, x: FloatArray, y: FloatArray, radius_px: float) -
 
 
 @dataclass(frozen=True)
-class _Skies:
-    """The sky around each star: its level at the star, its noise, and the pixels it rests on."""
+class Skies:
+    """The sky around each star.
+
+    Attributes
+    ----------
+    level : ndarray, shape (n,)
+        At the star, per pixel.
+    noise : ndarray, shape (n,)
+        Standard deviation of a pixel.
+    pixels : ndarray, shape (n,)
+        How many pixels of the ring it rests on.
+    """
 
     level: FloatArray
     noise: FloatArray
     pixels: FloatArray
 
 
-def _skies(image: Image, x: FloatArray, y: FloatArray, aperture: Aperture) -> _Skies:
+def ring_skies(image: Image, x: FloatArray, y: FloatArray, aperture: Aperture) -> Skies:
     """Lay a plane through each ring's pixels, stars clipped away; take it at the star.
 
     A mean would be the sky at the middle of the ring's pixels, which lies up to 0.7 px
     from the star, and farther where the frame or a clipped neighbour cuts the ring.
+
+    Parameters
+    ----------
+    image : ndarray, shape (height, width)
+        With its sky; NaN is left out.
+    x, y : ndarray, shape (n,)
+        0-based centres.
+    aperture : Aperture
+        Whose ring is taken.
+
+    Returns
+    -------
+    Skies
+        The sky at each star; zero where no pixel is left.
     """
     values = _around(image, x, y, aperture.inner_px, aperture.outer_px)
     terms = _plane_terms(x, y, aperture)
@@ -230,7 +256,7 @@ def _skies(image: Image, x: FloatArray, y: FloatArray, aperture: Aperture) -> _S
         planes = _fitted_planes(values, terms, used)
         model = np.matmul(terms, planes[:, :, None])[:, :, 0]
         level, noise = planes[:, 0], _spread(values - model, used)
-    return _Skies(level, noise, used.sum(axis=1).astype(np.float64))
+    return Skies(level, noise, used.sum(axis=1).astype(np.float64))
 
 
 def _robust_spread(residual: FloatArray, used: npt.NDArray[np.bool_]) -> FloatArray:
@@ -277,6 +303,48 @@ def _fitted_planes(
 def _peaks(peak: Image, x: FloatArray, y: FloatArray, radius_px: float) -> FloatArray:
     highest: FloatArray = np.nanmax(_around(peak, x, y, 0.0, max(radius_px, 1.5)), axis=1)
     return highest
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """The pixels around stars, shape (stars, pixels); NaN beyond the image.
+
+    Attributes
+    ----------
+    values : ndarray
+        What they hold.
+    across, along : ndarray
+        Distance of their centres from the star along x and y, px.
+    """
+
+    values: FloatArray
+    across: FloatArray
+    along: FloatArray
+
+
+def pixels_around(
+    image: Image, x: FloatArray, y: FloatArray, inner_px: float, outer_px: float
+) -> Pixels:
+    """Return the pixels between two distances from each position.
+
+    Parameters
+    ----------
+    image : ndarray, shape (height, width)
+        Any image.
+    x, y : ndarray, shape (n,)
+        0-based pixels.
+    inner_px, outer_px : float
+        Distances from the centre of the pixel that holds the position.
+
+    Returns
+    -------
+    Pixels
+        The same number for each position.
+    """
+    across, along = _steps(inner_px, outer_px)
+    values = _around(image, x, y, inner_px, outer_px)
+    off_x, off_y = (np.rint(x) - x)[:, None], (np.rint(y) - y)[:, None]
+    return Pixels(values, across + off_x, along + off_y)
 
 
 def _around(

@@ -11,7 +11,7 @@ from boundless_skies.node.catalogue import Catalogue, Stars
 from boundless_skies.node.catalogue.comparison_star import ComparisonStar
 from boundless_skies.node.catalogue.tycho2 import separation_deg
 from boundless_skies.node.errors import NoComparisonStars
-from boundless_skies.node.photometry.aperture import Aperture, Fluxes
+from boundless_skies.node.photometry.aperture import Aperture, Fluxes, good_radius_px
 from boundless_skies.node.photometry.ensemble import LEAST_STARS, Ensemble, ZeroPoint
 from boundless_skies.node.photometry.exposure import Exposure
 from boundless_skies.node.photometry.settings import Target
@@ -23,6 +23,11 @@ MOST_FIELD_STARS = 200
 _MOST_DETECTIONS = 1000
 _STARS_FOR_DEPTH = 200
 _DEPTH_MARGIN_MAG = 1.0
+# In units of the FWHM: a smaller circle feels each change of the seeing, a larger one the sky.
+_RADII_FWHM = np.linspace(1.2, 2.0, 9)
+_USUAL_RADIUS_FWHM = 1.5
+_SMALLEST_RADIUS_PX = 2.0
+_LEAST_STARS_FOR_RADIUS = 5
 # Cameras with anti-blooming bend long before they saturate.
 LINEAR_FRACTION = 0.6
 # A neighbour this much fainter adds 6 % at most; the ensemble's offsets take that up.
@@ -210,6 +215,35 @@ def faintest_mag(exposure: Exposure, around: Stars, aperture: Aperture) -> float
     return zero_point - 2.5 * math.log10(flux) + _DEPTH_MARGIN_MAG
 
 
+def series_radius_px(exposure: Exposure) -> float:
+    """Return the radius of the circle for a series, by what its first frame shows.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        The first frame.
+
+    Returns
+    -------
+    float
+        The middle of the circles, from 1.2 to 2 times the full width at half maximum, that
+        cost the frame's stars, in the median, at most a hundredth of their best signal to
+        noise; 1.5 times where fewer than five stars tell. At least 2 px.
+    """
+    fwhm_px = exposure.detection.fwhm_px
+    radii_px = np.maximum(_RADII_FWHM * fwhm_px, _SMALLEST_RADIUS_PX)
+    largest = Aperture.around(float(radii_px[-1]), fwhm_px)
+    x, y = _alone(exposure, largest, 2.0 * largest.radius_px + fwhm_px)
+    measured = [
+        exposure.fluxes(x, y, Aperture.around(radius_px, fwhm_px)) for radius_px in radii_px
+    ]
+    shown = np.all([_well_shown(exposure, fluxes) for fluxes in measured], axis=0)
+    if shown.sum() < _LEAST_STARS_FOR_RADIUS:
+        return max(_USUAL_RADIUS_FWHM * fwhm_px, _SMALLEST_RADIUS_PX)
+    snr = np.array([fluxes.snr[shown] for fluxes in measured])
+    return good_radius_px(snr, radii_px)
+
+
 def tie(exposure: Exposure, ensemble: Ensemble, scintillation_mag: float = 0.0) -> ZeroPoint:
     """Measure the comparison stars of a frame and find its zero point.
 
@@ -236,15 +270,27 @@ def tie(exposure: Exposure, ensemble: Ensemble, scintillation_mag: float = 0.0) 
     error_mag = np.hypot(error_mag, scintillation_mag)
     zero_point = ensemble.tie(instrumental_mag, error_mag, exposure.away(ensemble.stars))
     if zero_point is None:
-        usable = int(np.isfinite(instrumental_mag).sum())
-        raise NoComparisonStars(
+        usable = int((np.isfinite(instrumental_mag) & np.isfinite(ensemble.stars.mag)).sum())
+        raise _no_comparison_stars(usable)
+    return zero_point
+
+
+def _no_comparison_stars(usable: int) -> NoComparisonStars:
+    """Say whether there are too few stars, or too few that agree."""
+    if usable < LEAST_STARS:
+        told = (
             f"{usable} comparison stars with a catalogue magnitude are usable in the frame, "
             f"{LEAST_STARS} are needed: point so that more stars brighter than about 11.5 mag "
-            "fall into it, and expose so that they are well seen but not saturated.",
-            usable=usable,
-            needed=LEAST_STARS,
+            "fall into it, and expose so that they are well seen but not saturated."
         )
-    return zero_point
+    else:
+        told = (
+            f"{usable} comparison stars with a catalogue magnitude are usable in the frame, but "
+            f"fewer than {LEAST_STARS} agree with each other and with the frames before: look "
+            "for clouds or dew in a part of the frame; after a change of the camera, start a new "
+            "night."
+        )
+    return NoComparisonStars(told, usable=usable, needed=LEAST_STARS)
 
 
 def magnitudes(exposure: Exposure, ensemble: Ensemble) -> tuple[FloatArray, FloatArray]:
@@ -264,14 +310,33 @@ def magnitudes(exposure: Exposure, ensemble: Ensemble) -> tuple[FloatArray, Floa
     """
     instrumental_mag = np.full(len(ensemble.stars), np.nan)
     error_mag = np.full(len(ensemble.stars), np.nan)
+    shown, fluxes = shown_stars(exposure, ensemble)
+    instrumental_mag[shown] = fluxes.instrumental_mag
+    error_mag[shown] = fluxes.error_mag
+    return instrumental_mag, error_mag
+
+
+def shown_stars(exposure: Exposure, ensemble: Ensemble) -> tuple[npt.NDArray[np.int_], Fluxes]:
+    """Measure the candidates of an ensemble that a frame shows well.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        The frame.
+    ensemble : Ensemble
+        The candidates, and their aperture.
+
+    Returns
+    -------
+    tuple of ndarray of int and Fluxes
+        Their places among the candidates, and their light.
+    """
     x, y = exposure.places(ensemble.stars)
     shown = np.flatnonzero(exposure.inside(x, y, ensemble.aperture.outer_px))
     new_x, new_y, near = exposure.centred(x[shown], y[shown])
     fluxes = exposure.fluxes(new_x, new_y, ensemble.aperture)
     good = near & _well_shown(exposure, fluxes)
-    instrumental_mag[shown[good]] = fluxes.instrumental_mag[good]
-    error_mag[shown[good]] = fluxes.error_mag[good]
-    return instrumental_mag, error_mag
+    return shown[good], fluxes.chosen(good)
 
 
 def field_stars(exposure: Exposure, around: Stars, aperture: Aperture, reach_deg: float) -> Stars:
@@ -293,16 +358,26 @@ def field_stars(exposure: Exposure, around: Stars, aperture: Aperture, reach_deg
     Stars
         At most the 200 brightest that are alone and well seen, with magnitudes of NaN.
     """
-    field, reach_px = exposure.detection.field, reach_deg * 3600.0 / exposure.scale_arcsec_px
+    reach_px = reach_deg * 3600.0 / exposure.scale_arcsec_px
+    x, y = _alone(exposure, aperture, reach_px)
+    unknown = ~_near(exposure, x, y, around, reach_px)
+    fluxes = exposure.fluxes(x[unknown], y[unknown], aperture)
+    seen = _well_shown(exposure, fluxes)
+    ra_deg, dec_deg = exposure.solution.wcs.all_pix2world(fluxes.x[seen], fluxes.y[seen], 0)
+    return Stars(ra_deg, dec_deg, np.full(len(ra_deg), np.nan))[:MOST_FIELD_STARS]
+
+
+def _alone(
+    exposure: Exposure, aperture: Aperture, reach_px: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return where detected stars lie that no other of a sixteenth of their light is near."""
+    field = exposure.detection.field
     x, y, flux = (column[:_MOST_DETECTIONS] for column in (field.x, field.y, field.flux))
     apart_px = np.hypot(x[:, None] - x, y[:, None] - y)
     bright = flux > flux[:, None] * 10.0 ** (-0.4 * NEIGHBOUR_MAG)
     alone = ((apart_px <= reach_px) & bright).sum(axis=1) == 1
-    alone &= exposure.inside(x, y, aperture.outer_px) & ~_near(exposure, x, y, around, reach_px)
-    fluxes = exposure.fluxes(x[alone], y[alone], aperture)
-    seen = _well_shown(exposure, fluxes)
-    ra_deg, dec_deg = exposure.solution.wcs.all_pix2world(fluxes.x[seen], fluxes.y[seen], 0)
-    return Stars(ra_deg, dec_deg, np.full(len(ra_deg), np.nan))[:MOST_FIELD_STARS]
+    alone &= exposure.inside(x, y, aperture.outer_px)
+    return x[alone], y[alone]
 
 
 def _near(

@@ -145,9 +145,12 @@ class _Noise:
         self._normal = np.diag(trust)
         self._right = trust.copy()
         self.factor, self.floor_mag = 1.0, _FLOOR_MAG
+        self.gain_known = gain_known
+        self.residuals_seen = 0
 
     def learn(self, squared: FloatArray, own_variance: FloatArray) -> None:
         """Take in squared residuals of stars whose own errors say a variance."""
+        self.residuals_seen += len(squared)
         expected = own_variance + _FLOOR_MAG**2
         parts = np.column_stack([own_variance, np.full(len(squared), _FLOOR_MAG**2)])
         parts /= expected[:, None]
@@ -222,6 +225,13 @@ class Ensemble:
         1 at first; never below 1 where the gain is known.
         """
         return self._noise.factor
+
+    @property
+    def noise_from(self) -> str:
+        """What the errors rest on: the camera's gain, the comparison stars, or a guess."""
+        if self._noise.gain_known:
+            return "gain"
+        return "comparison stars" if self._noise.residuals_seen else "guess"
 
     @property
     def floor_mag(self) -> float:

@@ -46,11 +46,18 @@ class TargetLight:
         Signal to noise of what is in the circle.
     is_limit : bool
         Whether the target is not seen.
+    neighbours : int or None
+        How many other stars were fitted with it; None where an aperture measured it.
+    unexplained : float
+        How much of the light in the circle may still be the neighbours', in units of the
+        target's.
     """
 
     fluxes: Fluxes
     snr: float
     is_limit: bool
+    neighbours: int | None = None
+    unexplained: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +200,7 @@ class Exposure:
             if not self.inside(new_x, new_y, margin_px).all():
                 raise self._outside()
             return TargetLight(found, float(found.snr[0]), is_limit=False)
-        return self._forced_light(self.fluxes(x, y, aperture), centred=bool(near.all()))
+        return self.light_at_place(self.fluxes(x, y, aperture), centred=bool(near.all()))
 
     def forced_fluxes(self, aperture: Aperture) -> tuple[Fluxes, Fluxes | None]:
         """Measure where the target should lie, whether it is seen there or not.
@@ -247,7 +254,51 @@ class Exposure:
         side = 2 * reach_px + 1
         return np.array(padded[row : row + side, column : column + side])
 
-    def _forced_light(self, fluxes: Fluxes, *, centred: bool) -> TargetLight:
+    def require_inside(self, aperture: Aperture) -> tuple[float, float]:
+        """Return the pixel at which the target should lie.
+
+        Parameters
+        ----------
+        aperture : Aperture
+            Circle and ring.
+
+        Returns
+        -------
+        tuple of float
+            x and y, 0-based.
+
+        Raises
+        ------
+        TargetOutsideFrame
+            If it, or part of the circle, lies outside of the image.
+        """
+        x, y = self.places(_as_star(self.target))
+        margin_px = max(_MARGIN_FWHM * self.detection.fwhm_px, aperture.radius_px)
+        if not self.inside(x, y, margin_px).all():
+            raise self._outside()
+        return float(x[0]), float(y[0])
+
+    def light_at_place(self, fluxes: Fluxes, *, centred: bool) -> TargetLight:
+        """Take the light where the target should lie for the target's, or for a limit.
+
+        Parameters
+        ----------
+        fluxes : Fluxes
+            Arrays of one.
+        centred : bool
+            Whether bright light there would be the target's own.
+
+        Returns
+        -------
+        TargetLight
+            A limit where the signal to noise is below 3.
+
+        Raises
+        ------
+        TargetNotDetected
+            If the light is another star's, or too little at a place that only the
+            header tells.
+        """
         snr = float(fluxes.snr[0])
         if not math.isfinite(snr):
             raise self._not_detected("there are no pixels to measure it by")

@@ -29,7 +29,7 @@ from boundless_skies.node.catalogue_names import BUNDLED
 from boundless_skies.node.errors import NoTarget, UnreadableFrame
 from boundless_skies.node.fits.channel import TRICOLOUR, Channel
 from boundless_skies.node.fits.frame import Correct, Frame, read_frame
-from boundless_skies.node.photometry.aperture import Aperture, Fluxes, best_radius_px
+from boundless_skies.node.photometry.aperture import Aperture
 from boundless_skies.node.photometry.blending import blended_fraction
 from boundless_skies.node.photometry.check_star import CheckStar
 from boundless_skies.node.photometry.clouds import agreeing_fraction
@@ -41,6 +41,7 @@ from boundless_skies.node.photometry.comparison import (
     field_stars,
     is_crowded,
     magnitudes,
+    series_radius_px,
     tie,
 )
 from boundless_skies.node.photometry.detection import Detection, detect
@@ -58,9 +59,10 @@ from boundless_skies.node.photometry.provenance import (
     star_facts,
     used_stars,
 )
+from boundless_skies.node.photometry.psf_fit import psf_light
 from boundless_skies.node.photometry.quality import Circumstances, Verdict, judge
 from boundless_skies.node.photometry.series_record import SeriesRecord
-from boundless_skies.node.photometry.settings import PhotometrySettings, Target
+from boundless_skies.node.photometry.settings import Method, PhotometrySettings, Target
 from boundless_skies.node.photometry.stacking import Reading
 from boundless_skies.node.solving.field import Hint, Solution, Solver, StarField
 from boundless_skies.node.solving.pointing import solve_field
@@ -75,7 +77,8 @@ FILTERS = frozenset(
 )
 """The AAVSO's abbreviations that a header's own filter name is taken for."""
 
-_FIRST_RADIUS_FWHM = 1.2
+# More foreign light than this in the circle, and a fit measures better.
+_BLENDED_FRACTION = 0.02
 _KNOWN_SOLUTION = "the header's or the last frame's solution, refined"
 _ENSEMBLES_KEPT = 32
 _CUTOUT_RADII = 3.0
@@ -157,6 +160,7 @@ class _Series:
     comparisons: tuple[ComparisonStar, ...]
     crowded: bool
     check: CheckStar | None
+    by_psf: bool
     dropped: tuple[ComparisonStar, ...] = ()
     record: SeriesRecord = field(default_factory=SeriesRecord)
 
@@ -270,7 +274,7 @@ class Photometer:
         """
         with self._lock:
             series = self._series_of(exposure)
-            light = exposure.target_light(series.ensemble.aperture)
+            light = _light(exposure, series.ensemble, by_psf=series.by_psf)
             air = self._airmass(exposure)
             scintillation = self._scintillation_mag(exposure.frame, air)
             zero_point = tie(exposure, series.ensemble, scintillation)
@@ -301,7 +305,8 @@ class Photometer:
             scintillation = self._scintillation_mag(exposure.frame, air)
             zero_point = tie(exposure, series.ensemble, scintillation)
             most = np.maximum(forced.flux, 0.0) + LIMIT_SIGMA * forced.error
-            light = TargetLight(replace(forced, flux=most), float(forced.snr[0]), is_limit=True)
+            seen = TargetLight(forced, float(forced.snr[0]), is_limit=False)
+            light = replace(seen, fluxes=replace(forced, flux=most), is_limit=True)
             found = self._point(exposure, series, light, zero_point)
             x, y = float(forced.x[0]), float(forced.y[0])
             # By the circle, which is the series' own: each frame's stars have another width.
@@ -315,7 +320,7 @@ class Photometer:
                 scintillation_mag=scintillation,
                 noise_factor=series.ensemble.noise_factor,
                 floor_mag=series.ensemble.floor_mag,
-                circumstances=_circumstances(exposure, series, forced, zero_point, air),
+                circumstances=_circumstances(exposure, series, seen, zero_point, air),
                 cutout=exposure.cutout(x, y, reach_px),
                 fwhm_px=exposure.detection.fwhm_px,
                 largest_shift_px=exposure.largest_shift_px,
@@ -372,7 +377,10 @@ class Photometer:
 
     def _series_key(self, exposure: Exposure) -> tuple[object, ...]:
         frame = exposure.frame
-        return (exposure.target, self._filter(frame), frame.shape, frame.facts.exposure_s)
+        facts = frame.facts
+        # Two filters may be reported as the same band; their stars' offsets differ.
+        glass = facts.filter_name.strip().upper()
+        return (exposure.target, self._filter(frame), glass, frame.shape, facts.exposure_s)
 
     def _series_of(self, exposure: Exposure) -> _Series:
         key = self._series_key(exposure)
@@ -406,13 +414,24 @@ class Photometer:
         others = field_stars(exposure, around, aperture, reach_deg)
         gain_known = exposure.gain_e_per_adu is not None
         ensemble = Ensemble(as_stars(chosen) + others, aperture, gain_known=gain_known)
+        crowded = is_crowded(around, target, near_deg, own_deg=own_deg)
+        by_psf = self._by_psf(exposure, aperture, crowded=crowded)
         return _Series(
             ensemble,
             tuple(chosen),
-            is_crowded(around, target, near_deg, own_deg=own_deg),
-            _check_star(exposure, chosen, ensemble),
+            crowded,
+            _check_star(exposure, chosen, ensemble, by_psf=by_psf),
+            by_psf,
             dropped_variables(offered, chosen, target.position_deg, faint_mag),
         )
+
+    def _by_psf(self, exposure: Exposure, aperture: Aperture, *, crowded: bool) -> bool:
+        """Choose the method of a series: a change of it on the way would be a step."""
+        if self.settings.method is not Method.AUTO:
+            return self.settings.method is Method.PSF
+        forced, _ = exposure.forced_fluxes(aperture)
+        foreign = blended_fraction(exposure, forced, aperture.radius_px)
+        return crowded or foreign > _BLENDED_FRACTION
 
     def _best_choice(
         self,
@@ -451,16 +470,13 @@ class Photometer:
             return Aperture.around(
                 self.settings.aperture_radius_px / exposure.frame.cell_px, fwhm_px
             )
-        first = Aperture.around(_FIRST_RADIUS_FWHM * fwhm_px, fwhm_px)
-        flux = float(exposure.target_light(first).fluxes.flux[0])
-        noise_adu, gain = exposure.detection.noise_adu, exposure.assumed_gain
-        return Aperture.around(best_radius_px(flux, noise_adu, fwhm_px, gain), fwhm_px)
+        return Aperture.around(series_radius_px(exposure), fwhm_px)
 
     def _point(
         self, exposure: Exposure, series: _Series, light: TargetLight, zero_point: ZeroPoint
     ) -> FrameMeasurement:
         frame, air, fluxes = exposure.frame, self._airmass(exposure), light.fluxes
-        verdict = judge(_circumstances(exposure, series, fluxes, zero_point, air))
+        verdict = judge(_circumstances(exposure, series, light, zero_point, air))
         noise_factor, floor_mag = series.ensemble.noise_factor, series.ensemble.floor_mag
         own_mag = math.hypot(float(fluxes.error_mag[0]), self._scintillation_mag(frame, air))
         measurement = Measurement(
@@ -504,10 +520,13 @@ class Photometer:
         ring_px = [round(edge * cell_px, 2) for edge in (aperture.inner_px, aperture.outer_px)]
         return {
             "exposure_s": exposure.frame.facts.exposure_s,
+            "method": Method.APERTURE if light.neighbours is None else Method.PSF,
+            "fitted_neighbours": light.neighbours,
             "aperture_px": round(aperture.radius_px * cell_px, 2),
             "annulus_px": ring_px,
             "sky_adu": round(float(light.fluxes.sky[0]), 2),
             "gain_e_per_adu": exposure.gain_e_per_adu,
+            "noise_from": ensemble.noise_from,
             "noise_factor": round(ensemble.noise_factor, 3),
             "noise_floor_mag": round(ensemble.floor_mag, 4),
             "calibration": list(self.settings.calibration.kinds),
@@ -577,12 +596,23 @@ class _AskedSolver:
         return self.solver.solve(field, hint)
 
 
+def _light(exposure: Exposure, ensemble: Ensemble, *, by_psf: bool) -> TargetLight:
+    """Measure the target; by its circle where too few stars show the image of a star."""
+    light = psf_light(exposure, ensemble) if by_psf else None
+    return light or exposure.target_light(ensemble.aperture)
+
+
 def _check_star(
-    exposure: Exposure, comparisons: Sequence[ComparisonStar], ensemble: Ensemble
+    exposure: Exposure,
+    comparisons: Sequence[ComparisonStar],
+    ensemble: Ensemble,
+    *,
+    by_psf: bool,
 ) -> CheckStar | None:
     """Choose the check star of a series by its first frame; the ensemble goes without it."""
     instrumental_mag, _ = magnitudes(exposure, ensemble)
-    target_mag = float(exposure.target_light(ensemble.aperture).fluxes.instrumental_mag[0])
+    light = _light(exposure, ensemble, by_psf=by_psf)
+    target_mag = float(light.fluxes.instrumental_mag[0])
     check = CheckStar.choose(comparisons, instrumental_mag, target_mag)
     if check is not None:
         ensemble.hold_out(check.index)
@@ -608,11 +638,11 @@ def _middle(frame: Frame) -> dt.datetime:
 def _circumstances(
     exposure: Exposure,
     series: _Series,
-    fluxes: Fluxes,
+    light: TargetLight,
     zero_point: ZeroPoint,
     air: float | None,
 ) -> Circumstances:
-    ensemble, detection = series.ensemble, exposure.detection
+    ensemble, detection, fluxes = series.ensemble, exposure.detection, light.fluxes
     whole_ring = exposure.inside(fluxes.x, fluxes.y, ensemble.aperture.outer_px)
     beside = series.record.compare(exposure, zero_point, ensemble.aperture.radius_px, air)
     return Circumstances(
@@ -632,5 +662,12 @@ def _circumstances(
         fwhm_arcsec=detection.fwhm_px * exposure.scale_arcsec_px,
         fwhm_px=detection.fwhm_px,
         concentration=detection.concentration,
-        blended_fraction=blended_fraction(exposure, fluxes, ensemble.aperture.radius_px),
+        blended_fraction=_foreign_fraction(exposure, light, ensemble.aperture),
     )
+
+
+def _foreign_fraction(exposure: Exposure, light: TargetLight, aperture: Aperture) -> float:
+    """Return how much of what was measured is not the target's: after a fit, what it left."""
+    if light.neighbours is not None:
+        return light.unexplained
+    return blended_fraction(exposure, light.fluxes, aperture.radius_px)

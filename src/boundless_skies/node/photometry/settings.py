@@ -3,11 +3,22 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from enum import StrEnum
+from typing import Any, Self, TypeVar
 
 from boundless_skies.node.calibration.paths import CalibrationPaths
+from boundless_skies.node.catalogue_names import NAMES
+from boundless_skies.node.errors import WrongSetting
 from boundless_skies.node.fits.channel import Channel
 from boundless_skies.sky.site import Site
+
+
+class Method(StrEnum):
+    """How a target's light is measured."""
+
+    APERTURE = "aperture"
+    PSF = "psf"
+    AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,9 @@ class PhotometrySettings:
         header's FILTER where that is such an abbreviation, else CV.
     channel : Channel
         ``photometry.channel``: what is measured of a colour image.
+    method : Method
+        ``photometry.method``: the light in a circle, or a fit of the stars' own image to the
+        target and its neighbours, or that where a neighbour is seen.
     target : Target or None
         ``photometry.target`` (``name``, ``ra_deg``, ``dec_deg``); without it the header's.
     target_name : str
@@ -90,6 +104,7 @@ class PhotometrySettings:
     node_id: str = "node_001"
     filter_name: str = ""
     channel: Channel = Channel.LUMINANCE
+    method: Method = Method.APERTURE
     target: Target | None = None
     target_name: str = ""
     site: Site | None = None
@@ -105,27 +120,63 @@ class PhotometrySettings:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Read the settings from the node's whole config; absent and None mean the default."""
+        """Read the settings from the node's whole config.
+
+        Parameters
+        ----------
+        config : Mapping
+            Absent keys and None mean the default.
+
+        Returns
+        -------
+        PhotometrySettings
+            The settings.
+
+        Raises
+        ------
+        WrongSetting
+            If a key holds what it cannot mean; the message says what it may be.
+        """
         photometry = config.get("photometry") or {}
         observatory = config.get("observatory") or {}
         target = photometry.get("target") or {}
         return cls(
             node_id=str(photometry.get("node_id") or cls.node_id),
             filter_name=str(photometry.get("filter_name") or ""),
-            channel=Channel(photometry.get("channel") or cls.channel),
+            channel=_choice(photometry, "channel", cls.channel),
+            method=_choice(photometry, "method", cls.method),
             target=_target(target),
             target_name=str(target.get("name") or ""),
             site=_site(observatory),
-            telescope_aperture_mm=_positive(observatory.get("aperture_mm")),
-            scale_arcsec_px=_positive(photometry.get("scale_arcsec_px")),
-            aperture_radius_px=_positive(photometry.get("aperture_radius_px")),
-            gain_e_per_adu=_positive(photometry.get("gain_e_per_adu")),
-            saturation_adu=_positive(photometry.get("saturation_adu")),
+            telescope_aperture_mm=_positive(observatory, "observatory.aperture_mm"),
+            scale_arcsec_px=_positive(photometry, "photometry.scale_arcsec_px"),
+            aperture_radius_px=_positive(photometry, "photometry.aperture_radius_px"),
+            gain_e_per_adu=_positive(photometry, "photometry.gain_e_per_adu"),
+            saturation_adu=_positive(photometry, "photometry.saturation_adu"),
             calibration=_calibration(photometry.get("calibration") or {}),
-            catalogues=tuple(photometry.get("catalogues") or ()),
+            catalogues=_catalogues(photometry),
             catalogue_cache=str(photometry.get("catalogue_cache") or ""),
             data_dir=str((config.get("cloud") or {}).get("data_dir") or ""),
         )
+
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+def _choice(block: Mapping[str, Any], name: str, default: _Choice) -> _Choice:
+    value = block.get(name) or default
+    try:
+        return type(default)(value)
+    except ValueError:
+        wanted = "one of " + ", ".join(type(default))
+        raise WrongSetting(f"photometry.{name}", value, wanted) from None
+
+
+def _catalogues(block: Mapping[str, Any]) -> tuple[str, ...]:
+    wished = block.get("catalogues") or ()
+    if isinstance(wished, str) or not set(wished) <= set(NAMES):
+        raise WrongSetting("photometry.catalogues", wished, "a list of " + ", ".join(NAMES))
+    return tuple(wished)
 
 
 def _calibration(block: Mapping[str, Any]) -> CalibrationPaths:
@@ -133,24 +184,35 @@ def _calibration(block: Mapping[str, Any]) -> CalibrationPaths:
 
 
 def _target(block: Mapping[str, Any]) -> Target | None:
-    ra_deg, dec_deg = block.get("ra_deg"), block.get("dec_deg")
+    ra_deg = _number(block, "photometry.target.ra_deg")
+    dec_deg = _number(block, "photometry.target.dec_deg")
     if ra_deg is None or dec_deg is None:
         return None
-    return Target.at(float(ra_deg), float(dec_deg), str(block.get("name") or ""))
+    return Target.at(ra_deg, dec_deg, str(block.get("name") or ""))
 
 
 def _site(block: Mapping[str, Any]) -> Site | None:
-    latitude, longitude = block.get("latitude"), block.get("longitude")
+    latitude = _number(block, "observatory.latitude")
+    longitude = _number(block, "observatory.longitude")
     if latitude is None or longitude is None:
         return None
     # 0/0 is what an unset config of this field says; nobody observes from there.
-    if float(latitude) == 0.0 and float(longitude) == 0.0:
+    if latitude == 0.0 and longitude == 0.0:
         return None
-    return Site(float(latitude), float(longitude), float(block.get("elevation") or 0.0))
+    return Site(latitude, longitude, _number(block, "observatory.elevation") or 0.0)
 
 
-def _positive(value: Any) -> float | None:
+def _positive(block: Mapping[str, Any], key: str) -> float | None:
+    number = _number(block, key)
+    return number if number is not None and math.isfinite(number) and number > 0 else None
+
+
+def _number(block: Mapping[str, Any], key: str) -> float | None:
+    """Return a number by the last part of its key; None where there is none."""
+    value = block.get(key.rpartition(".")[2])
     if value is None:
         return None
-    number = float(value)
-    return number if math.isfinite(number) and number > 0 else None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise WrongSetting(key, value, "a number") from None
