@@ -93,6 +93,7 @@ def test_a_point_says_why_its_quality_is_less_than_good(
         quality_flag="acceptable",
         quality_bits=8192,
         quality_reasons=["clouds: 0.4 mag less light", "<b>wind</b>: gusts"],
+        comparisons_dropped=[{"name": "TYC 1", "why": "AAVSO VSX: V1 Cyg (EA)"}],
     )
     number = node.post("/api/v1/measurements", sent)["id"]
     told = public.get(f"/api/v1/measurements/{number}")["provenance"]
@@ -100,6 +101,7 @@ def test_a_point_says_why_its_quality_is_less_than_good(
     assert [one["found"] for one in told["quality_reasons"]] == ["0.4 mag less light", "gusts"]
     page = public.call("GET", f"/measurements/{number}").body.decode()
     assert "Why its quality is acceptable" in page
+    assert "<strong>TYC 1</strong>: AAVSO VSX: V1 Cyg (EA)" in page
     assert "<strong>Clouds</strong>: 0.4 mag less light" in page
     assert told["quality_reasons"][0]["meaning"] in page
     assert "<strong>&lt;b&gt;wind&lt;/b&gt;</strong>: gusts" in page

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.cloud_client import make_measurement
 
-from boundless_skies.cloud.domain.provenance import QualityRemark, Star, read_provenance
+from boundless_skies.cloud.domain.provenance import LeftOut, QualityRemark, Star, read_provenance
 from boundless_skies.wire.quality_reasons import REASONS
 
 NOTHING = read_provenance({})
@@ -96,6 +96,26 @@ def test_reasons_have_their_name_their_sentence_and_what_was_found() -> None:
     assert windy.sentence == "windy"
 
 
+def test_stars_left_out_are_told_with_why() -> None:
+    """Those that a list knows to vary, and those that scattered; what is no star is passed over."""
+    told = read_provenance(
+        {
+            "comparisons_dropped": [
+                {"name": "TYC 1", "why": "AAVSO VSX: V1 Cyg (EA)"},
+                {"name": "TYC 2"},
+                {"why": "nameless"},
+                7,
+            ],
+            "comparisons_varying": ["TYC 3", None],
+        }
+    )
+    assert told.left_out == (
+        LeftOut(name="TYC 1", why="AAVSO VSX: V1 Cyg (EA)"),
+        LeftOut(name="TYC 2", why="known to vary"),
+        LeftOut(name="TYC 3", why="scatters over the series by at least twice its errors"),
+    )
+
+
 def test_every_verdict_of_a_node_is_read_back() -> None:
     """What the mask says and what the words say is one list, with nothing told twice."""
     everything = sum(reason.mask for reason in REASONS)
@@ -122,7 +142,16 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=8,
 )
-KEYS = [*asdict(NOTHING), "exposure", "check_star_mag", "kname", "pipeline", "version"]
+KEYS = [
+    *asdict(NOTHING),
+    "comparisons_dropped",
+    "comparisons_varying",
+    "exposure",
+    "check_star_mag",
+    "kname",
+    "pipeline",
+    "version",
+]
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), json_values))
@@ -140,6 +169,7 @@ def test_a_huge_payload_gives_a_bounded_answer() -> None:
     payload = {f"key{n}": n for n in range(400)} | {"comparison_stars": [star] * 10_000}
     payload |= {"software": "y" * 1_000_000, "exposure": "9" * 1_000_000}
     payload |= {"quality_reasons": [f"{n}{'z' * 1_000}: {'z' * 1_000}" for n in range(10_000)]}
+    payload |= {"comparisons_dropped": [star] * 10_000, "comparisons_varying": ["w" * 999] * 10_000}
     told = read_provenance(payload)
     assert told.comparison_count == 10_000
-    assert len(json.dumps(asdict(told))) < 50_000
+    assert len(json.dumps(asdict(told))) < 80_000

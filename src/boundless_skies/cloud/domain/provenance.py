@@ -16,7 +16,7 @@ TEXT_MAX_CHARS = 200
 STARS_MAX = 100
 """So many comparison stars are told one by one; the count is told in any case."""
 REMARKS_MAX = 40
-"""So many reasons of a node's own are read; those of the registry are fewer."""
+"""So many reasons of a node's own are read, and stars left out; nodes of ours tell fewer."""
 COUNT_MAX = 2**31 - 1
 _KEYS_MAX = 500
 _NUMBER_NAME_MAX = 10**20
@@ -24,6 +24,8 @@ _NUMBER_NAME_MAX = 10**20
 _STAR_NAME = ("name", "id", "label", "auid", "source_id")
 _CATALOGUE_MAG = ("catalogue_mag", "catalog_mag", "cat_mag", "mag", "magnitude", "ref_mag")
 _MEASURED_MAG = ("measured_mag", "instrumental_mag", "inst_mag")
+_VARIES = "known to vary"
+_SCATTERS = "scatters over the series by at least twice its errors"
 _REGISTRY = {reason.name: reason for reason in REASONS}
 
 
@@ -64,6 +66,14 @@ class QualityRemark:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A star that was not compared with, and why, as its node told it."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provenance:
     """How a magnitude came about; None, or no star, where the node did not tell.
 
@@ -95,6 +105,8 @@ class Provenance:
         What found the place in the sky.
     fits_file : str or None
         The frame.
+    left_out : tuple of LeftOut
+        Stars that were not compared with because they vary.
     quality_bits : int or None
         The node's reasons for less than good quality as a mask.
     quality_reasons : tuple of QualityRemark
@@ -116,6 +128,7 @@ class Provenance:
     software_version: str | None
     solver: str | None
     fits_file: str | None
+    left_out: tuple[LeftOut, ...]
     quality_bits: int | None
     quality_reasons: tuple[QualityRemark, ...]
 
@@ -156,9 +169,24 @@ def read_provenance(payload: Any) -> Provenance:
         solver=_text(told, "solver", "plate_solver", "wcs_source")
         or _text(_object(told, "solver", "plate_solver"), "name"),
         fits_file=_text(told, "fits_file", "filename"),
+        left_out=tuple(_read_left_out(told)),
         quality_bits=bits,
         quality_reasons=_read_reasons(told, bits or 0),
     )
+
+
+def _read_left_out(told: Mapping[str, Any]) -> Iterator[LeftOut]:
+    for star in _first_of(told.get("comparisons_dropped")):
+        entry = _by_small_key(star)
+        if name := _star_name(entry):
+            yield LeftOut(name=name, why=_text(entry, "why", "reason") or _VARIES)
+    for star in _first_of(told.get("comparisons_varying")):
+        if name := _star_name({"name": star}):
+            yield LeftOut(name=name, why=_SCATTERS)
+
+
+def _first_of(value: Any) -> list[Any]:
+    return value[:REMARKS_MAX] if isinstance(value, list) else []
 
 
 def _read_bits(told: Mapping[str, Any]) -> int | None:
@@ -184,8 +212,7 @@ def _read_reasons(told: Mapping[str, Any], bits: int) -> tuple[QualityRemark, ..
 
 def _split_remarks(value: Any) -> Iterator[tuple[str, str | None]]:
     """Take "name: what was found" apart, as a node writes it for each reason."""
-    remarks = [value] if isinstance(value, str) else value
-    for remark in remarks[:REMARKS_MAX] if isinstance(remarks, list) else []:
+    for remark in [value] if isinstance(value, str) else _first_of(value):
         name, _, found = remark.partition(":") if isinstance(remark, str) else ("", "", "")
         if shown := _printable(name):
             yield shown, _printable(found) or None

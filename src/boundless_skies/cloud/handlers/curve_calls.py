@@ -90,6 +90,7 @@ HISTORY_EXAMPLE = {
         "software_version": "0.1.0",
         "solver": None,
         "fits_file": "ss_cyg_0001.fits",
+        "left_out": [{"name": "V2243 Cyg", "why": "AAVSO VSX: V2243 Cyg (EA)"}],
         "quality_bits": CLOUDS.mask,
         "quality_reasons": [
             {

@@ -416,6 +416,7 @@ _PROVENANCE = record(
         "comparison_count": nullable(INTEGER),
         "comparison_stars": listed(_STAR),
         "check_star": nullable(_STAR),
+        "left_out": listed(record({"name": TEXT, "why": TEXT})),
         "quality_bits": nullable(INTEGER),
         "quality_reasons": listed(
             record({"name": TEXT, "meaning": nullable(TEXT), "found": nullable(TEXT)})
