@@ -9,15 +9,20 @@ from threading import Event
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.node.devices.fakes import FakeAlpaca, error, fake_alpaca, image_bytes, ok
 from tests.support.capture_server import Answer
 from tests.support.hostile import ENDLESS_HEADERS, SILENT, SLOW, black_hole, deaf_resolver
 
 from boundless_skies.node.clock import SystemClock
 from boundless_skies.node.devices.alpaca import TelescopeSettings, connect_telescope
+from boundless_skies.node.devices.alpaca.calls import Answer as Answered
 from boundless_skies.node.devices.alpaca.calls import Server, host_and_port
 from boundless_skies.node.devices.alpaca.camera import AlpacaCamera
+from boundless_skies.node.devices.alpaca.device import AlpacaDevice
 from boundless_skies.node.devices.alpaca.mount import AlpacaMount
+from boundless_skies.node.devices.alpaca.pixels import read_pixels
 from boundless_skies.node.devices.alpaca.weather import AlpacaWeather
 from boundless_skies.node.devices.errors import DeviceRefused, DeviceUnreachable, Stopped
 
@@ -306,3 +311,41 @@ def test_connecting_to_what_is_no_alpaca_server_is_told(fake: FakeAlpaca) -> Non
     fake.everything = Answer(body=b"<html>Welcome</html>")
     with pytest.raises(DeviceUnreachable, match="not as an Alpaca server does"):
         connect_telescope(TelescopeSettings(address=fake.address, timeout_s=2.0), SystemClock())
+
+
+@pytest.mark.parametrize(("hours", "degrees"), [(25.0, 0.0), (-1.0, 0.0), (3.0, 91.0), (1e300, 1)])
+def test_mount_that_points_nowhere_is_not_believed(
+    fake: FakeAlpaca, hours: float, degrees: float
+) -> None:
+    """Numbers that are no place of the sky are told, and go into no computation."""
+    fake.values |= {"telescope/rightascension": hours, "telescope/declination": degrees}
+    with pytest.raises(DeviceUnreachable, match="no place of the sky"):
+        mount(fake.address).position()
+
+
+@settings(max_examples=60, deadline=None)
+@given(raw=st.binary(max_size=200) | st.binary(max_size=100).map(b"HTTP/1.1 200 OK\r\n".__add__))
+def test_any_bytes_end_as_a_device_error(raw: bytes) -> None:
+    """Whatever comes back in place of an answer, no other error escapes."""
+    with fake_alpaca() as server:
+        server.everything = Answer(raw=raw)
+        with pytest.raises(DeviceUnreachable):
+            mount(server.address).is_tracking()
+
+
+@settings(max_examples=300)
+@given(
+    where=st.integers(0, len(WHOLE) - 1),
+    piece=st.binary(min_size=1, max_size=8),
+    length=st.integers(0, len(WHOLE) + 8),
+)
+def test_any_damage_to_an_image_is_told_or_harmless(where: int, piece: bytes, length: int) -> None:
+    """A damaged image is an image of the stated shape, or one of the two errors."""
+    damaged = (WHOLE[:where] + piece + WHOLE[where + len(piece) :])[:length]
+    device = AlpacaDevice(Server("127.0.0.1"), "camera", 0, "camera")
+    try:
+        pixels = read_pixels(Answered("application/imagebytes", damaged), device)
+    except (DeviceRefused, DeviceUnreachable):
+        return
+    assert (pixels.dtype, pixels.ndim) == (np.uint16, 2)
+    assert pixels.nbytes <= len(damaged) * 2

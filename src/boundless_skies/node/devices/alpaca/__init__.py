@@ -1,9 +1,7 @@
 """Telescopes that speak ASCOM Alpaca, over the local network.
 
-The calls are the node's own and not alpyca's: that library holds one lock of the whole
-process while a server is silent, so that a dead weather station would keep the mount from
-being stopped; it bounds no answer that drips, and asks for the list of devices without any
-limit of time.
+The calls are the node's own and not alpyca's, so that a dead weather station cannot keep the
+mount from being stopped; see ``docs/adr/0016-alpaca-calls.md``.
 """
 
 from boundless_skies.node.devices.alpaca.connecting import TelescopeSettings, connect_telescope

@@ -45,6 +45,7 @@ class AlpacaDevice:
 
     def __init__(self, server: Server, kind: str, number: int, words: str) -> None:
         self.server = server
+        self.device_number = number
         self.words = words
         self._path = f"/api/v1/{kind}/{number}"
 

@@ -8,10 +8,17 @@ from boundless_skies.node.clock import Clock
 from boundless_skies.node.devices.alpaca.calls import Server
 from boundless_skies.node.devices.alpaca.device import NOT_IMPLEMENTED, PARKED, AlpacaDevice
 from boundless_skies.node.devices.alpaca.frames import EquatorialSystem, from_mount, to_mount
-from boundless_skies.node.devices.errors import DeviceError, DeviceRefused, Stopped
+from boundless_skies.node.devices.errors import (
+    DeviceError,
+    DeviceRefused,
+    DeviceUnreachable,
+    Stopped,
+)
 from boundless_skies.sky import Site
 
 _DEG_PER_HOUR = 15.0
+_CIRCLE_DEG = 360.0
+_RIGHT_ANGLE_DEG = 90.0
 _MM_PER_M = 1000.0
 _ARRIVED_DEG = 1.0
 """How far from its goal a mount may believe itself once it has come to rest. A slew that its
@@ -62,6 +69,12 @@ class AlpacaMount:
         """Return where the mount believes it points: right ascension, declination, J2000."""
         ra_deg = self.device.number("rightascension") * _DEG_PER_HOUR
         dec_deg = self.device.number("declination")
+        if not (0.0 <= ra_deg <= _CIRCLE_DEG and abs(dec_deg) <= _RIGHT_ANGLE_DEG):
+            raise DeviceUnreachable(
+                f"The mount says that it points to {ra_deg:g}°, {dec_deg:g}°, which is no place of "
+                "the sky.",
+                device="mount",
+            )
         return from_mount(ra_deg, dec_deg, self._system(), self._clock.now())
 
     def sync(self, ra_deg: float, dec_deg: float) -> None:
