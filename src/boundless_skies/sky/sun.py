@@ -8,12 +8,7 @@ Vector = npt.NDArray[np.float64]
 
 SUNSET_ALTITUDE_DEG = -0.833
 """The Sun's altitude, without refraction, at which its upper edge is seen on the horizon: 34′ of
-refraction and 16′ of its own radius (Explanatory Supplement to the Astronomical Almanac, 2013,
-section 12.1)."""
-
-CIVIL_DEG = -6.0
-NAUTICAL_DEG = -12.0
-ASTRONOMICAL_DEG = -18.0
+refraction and 16′ of its own radius (J. Meeus: "Astronomical Algorithms", 2nd ed., chapter 15)."""
 
 
 def sun_au(tt: tuple[Vector, Vector]) -> Vector:
@@ -29,7 +24,7 @@ def sun_au(tt: tuple[Vector, Vector]) -> Vector:
     Returns
     -------
     ndarray
-        Shape (n, 3), ICRS axes, astronomical units; good to 0.01″ (1900 to 2100).
+        Shape (n, 3), ICRS axes, astronomical units; good to 0.02″ (1900 to 2100).
 
     References
     ----------

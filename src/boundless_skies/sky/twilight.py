@@ -2,6 +2,8 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -123,12 +125,18 @@ def night_around(instant: dt.datetime, site: Site, sun_altitude_deg: float) -> N
         None where the Sun does not sink so far (summer near the poles); noon to noon where
         it does not rise so far (winter there).
     """
-    noon, next_noon = _noons_around(instant.astimezone(dt.UTC), site)
+    return _night_between(*_noons_around(instant.astimezone(dt.UTC), site), site, sun_altitude_deg)
+
+
+# A program asks for the same night again and again, at one instant after the other.
+@lru_cache(maxsize=64)
+def _night_between(
+    noon: dt.datetime, next_noon: dt.datetime, site: Site, sun_altitude_deg: float
+) -> Night | None:
     crossings = sun_crossings(noon, next_noon, site, sun_altitude_deg)
     dusks = [crossing.at for crossing in crossings if not crossing.rising]
     dawns = [crossing.at for crossing in crossings if crossing.rising]
-    middle = SkyOverSite([noon, next_noon], site).sun.altitude_deg <= sun_altitude_deg
-    if not crossings and not middle[0]:
+    if not crossings and SkyOverSite([noon], site).sun.altitude_deg[0] > sun_altitude_deg:
         return None
     return Night(dusks[0] if dusks else noon, dawns[-1] if dawns else next_noon)
 
@@ -137,11 +145,11 @@ def _noons_around(instant: dt.datetime, site: Site) -> tuple[dt.datetime, dt.dat
     midday = instant.replace(hour=12, minute=0, second=0, microsecond=0)
     mean = midday - site.longitude_deg * _HOURS_PER_DEG
     nearest = mean + round((instant - mean) / _DAY) * _DAY
-    noons = [_true_noon(nearest + days * _DAY, site) for days in (-1, 0, 1)]
-    place = sum(noon <= instant for noon in noons[1:])
-    return noons[place], noons[place + 1] if place < 2 else _true_noon(nearest + 2 * _DAY, site)  # noqa: PLR2004
+    noons = [_true_noon(nearest + days * _DAY, site) for days in (-1, 0, 1, 2)]
+    return next(pair for pair in pairwise(noons) if pair[0] <= instant < pair[1])
 
 
+@lru_cache(maxsize=64)
 def _true_noon(mean_noon: dt.datetime, site: Site) -> dt.datetime:
     """Return when the Sun is on the meridian, where its hour angle passes zero."""
     return change_between(

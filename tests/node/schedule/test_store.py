@@ -301,3 +301,27 @@ def test_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ScheduleError, match="newer version"):
         ScheduleStore(path)
     assert not list(tmp_path.glob("*damaged*"))
+
+
+def test_schedule_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    """A folder that is not there: a sentence, no trace of the database's own error."""
+    with pytest.raises(ScheduleError, match="cannot be opened"):
+        ScheduleStore(tmp_path / "nowhere" / FILE_NAME)
+
+
+def test_work_is_found_by_its_number(store: ScheduleStore) -> None:
+    """As it stands; None for one that is not there."""
+    (work,) = accepted(store, item("a"))
+    assert store.work(work.id) == work
+    assert store.work(work.id + 1) is None
+    assert store.plan("nobody") is None
+
+
+@pytest.mark.parametrize("state", [PlanState.WAITING, PlanState.FINISHED, PlanState.SUPERSEDED])
+def test_what_nobody_can_decide_is_a_fault(store: ScheduleStore, state: PlanState) -> None:
+    """It is not kept quietly."""
+    store.put_plan("A", [item("a")])
+    with pytest.raises(ValueError, match="nobody can decide"):
+        store.decide("A", state)
+    with pytest.raises(ValueError, match="cannot be"):
+        store.put_plan("B", [], state=PlanState.FINISHED)

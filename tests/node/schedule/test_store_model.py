@@ -24,6 +24,14 @@ from boundless_skies.node.storage.schedule import FILE_NAME, ScheduleStore, Work
 NOW = datetime(2026, 3, 1, 21, 0, tzinfo=UTC)
 COUNT = 2
 ANY = st.integers(0, 99)
+_NEXT = {
+    Step.PENDING: Step.SLEWING,
+    Step.SLEWING: Step.CENTRING,
+    Step.CENTRING: Step.EXPOSING,
+    Step.FOCUSING: Step.EXPOSING,
+    Step.EXPOSING: Step.DONE,
+    Step.PREEMPTED: Step.PENDING,
+}
 Key = tuple[str, str]  # plan ("" for an interrupt) and item
 
 
@@ -136,20 +144,17 @@ class ScheduleMachine(RuleBasedStateMachine):
 
     @rule(which=ANY, before=st.sampled_from(Step), after=st.sampled_from(Step), honest=ANY)
     def advance(self, which: int, before: Step, after: Step, honest: int) -> None:
-        """Move a piece of work on, as the runner or somebody mistaken."""
+        """Move a piece of work on, as somebody who may be mistaken."""
         work = self._pick(which)
-        if work is None:
-            return
+        if work is not None:
+            before = work.step if honest % 4 else before
+            self._advance(self._side(which + honest), work, before, after)
+
+    def _advance(self, side: ScheduleStore, work: Work, before: Step, after: Step) -> None:
         key = (work.plan_id, work.item_id)
-        before = self.steps[key] if honest % 4 else before
-        after = (
-            sorted(ALLOWED[before])[honest % len(ALLOWED[before])]
-            if (honest % 3 and ALLOWED[before])
-            else after
-        )
         right = self.steps[key] is before and after in ALLOWED[before]
         right = right and (after not in RUNNING or self._may_move(key))
-        assert self._side(which + honest).advance(work.id, before, after) == right
+        assert side.advance(work.id, before, after) == right
         if right:
             self.steps[key] = after
             state = wire_state(after)
@@ -157,24 +162,38 @@ class ScheduleMachine(RuleBasedStateMachine):
                 self.told.append((*key, state.value))
             self._finish()
 
-    @rule(which=ANY, number=st.integers(1, COUNT + 1), honest=st.booleans())
-    def begin_exposure(self, which: int, number: int, honest: bool) -> None:
-        """Ask whether the shutter may open."""
+    @rule(which=ANY, number=st.integers(1, COUNT + 1))
+    def begin_exposure(self, which: int, number: int) -> None:
+        """Ask whether the shutter may open for some number of some work."""
         work = self._pick(which)
-        if work is None:
-            return
+        if work is not None:
+            self._begin_exposure(self._side(which), work, number)
+
+    def _begin_exposure(self, side: ScheduleStore, work: Work, number: int) -> None:
         key = (work.plan_id, work.item_id)
-        number = self.taken[key] + 1 if honest else number
         right = (
             self.steps[key] is Step.EXPOSING
             and number == self.taken[key] + 1 <= COUNT
             and self.open_exposure is None
             and not self.latched
         )
-        assert self._side(which).begin_exposure(work.id, number, "f.fits") == right
+        assert side.begin_exposure(work.id, number, "f.fits") == right
         if right:
             self.taken[key] = number
             self.open_exposure = key, number
+
+    @rule(which=ANY, steps=st.integers(1, 8))
+    def work_on(self, which: int, steps: int) -> None:
+        """Do what the runner does: the next thing to be done, some steps of it."""
+        for _ in range(steps):
+            work = self._side(which).next_work()
+            if work is None:
+                return
+            if work.step is Step.EXPOSING and work.taken < COUNT:
+                self._begin_exposure(self._side(which), work, work.taken + 1)
+                self.end_exposure(which, saved=True)
+            else:
+                self._advance(self._side(which), work, work.step, _NEXT[work.step])
 
     @rule(which=ANY, saved=st.booleans())
     def end_exposure(self, which: int, saved: bool) -> None:

@@ -20,7 +20,7 @@ from boundless_skies.sky import (
 Vector = npt.NDArray[np.float64]
 
 STEP = dt.timedelta(minutes=5)
-"""Between the points of a course: a straight line between them is off by 0.1° at most."""
+"""Between the points of a course: the sky turns 1.25° meanwhile."""
 
 _FREE_HORIZON = HorizonMask()
 
