@@ -1,7 +1,8 @@
 """How quickly the node measures a frame, and how well, against the plain way of the field.
 
 Run as ``python -m benchmarks.photometry WAY FOLDER``, it measures a folder's frames in one
-of two ways in a process of its own, and prints what that took.
+way in a process of its own, and prints what that took: ``ours`` and ``plain`` on one core,
+``night1`` and ``night2`` as a whole night with one and two workers.
 """
 
 import datetime as dt
@@ -28,6 +29,7 @@ from boundless_skies.node.catalogue import Catalogue
 TITLE = "Photometry"
 FRAMES = 24
 ROUNDS = 5
+WORKERS = (1, 2)
 CAMERA = Camera(
     height_px=1920, width_px=1080, scale_arcsec_px=2.39, focal_length_mm=250.0, fwhm_px=3.0
 )
@@ -36,6 +38,8 @@ CADENCE_S, EXPOSURE_S = 12.0, 10.0
 BEGIN = dt.datetime(2026, 7, 1, 22, tzinfo=dt.UTC)
 DRIFT_ARCSEC = 3.0
 APERTURE_FWHM = 1.5
+_NIGHTS = {f"night{workers}": workers for workers in WORKERS}
+_WAYS = ("ours", "plain", *_NIGHTS)
 _NOTES = f"""{FRAMES} rendered frames of 1080 × 1920 pixels with some hundred stars of the bundled
 catalogue, photon, sky and read-out noise, drifting by {DRIFT_ARCSEC:g}″ a frame; each has a plate
 solution in its header, so that neither way solves. Ours is `Photometer.measure`: reading, finding
@@ -46,7 +50,9 @@ uncertainty or flags. One process each, kept to one core and one thread, in turn
 not counted. Memory is the process's peak. The scatter is the standard deviation of the constant
 target's magnitudes; photon noise is what a perfect instrument with this aperture would leave: the
 target's and the sky's electrons and the read-out noise within {APERTURE_FWHM:g} times the stars'
-width."""
+width. A night is what `boundless node measure --workers N` does: processes read, find and solve,
+the one that asked measures in the order of time; its second pass over the frames counts, when all
+processes have loaded their libraries."""
 
 
 def section() -> str:
@@ -54,17 +60,27 @@ def section() -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _render(folder)
-        taken: dict[str, list[dict[str, Any]]] = {"ours": [], "plain": []}
+        taken: dict[str, list[dict[str, Any]]] = {way: [] for way in _WAYS}
         for number in range(ROUNDS):
-            for way in ("ours", "plain") if number % 2 else ("plain", "ours"):
+            for way in _WAYS if number % 2 else reversed(_WAYS):
                 taken[way].append(_run(way, folder))
-    ours, plain = taken["ours"], taken["plain"]
-    return "\n".join([*_rows(ours, plain), "", _NOTES])
+    ours, plain, *nights = (taken[way] for way in _WAYS)
+    return "\n".join([*_rows(ours, plain), _night_row(*nights), "", _NOTES])
+
+
+def _ratio(fast: list[dict[str, Any]], slow: list[dict[str, Any]]) -> str:
+    ratios = sorted(b["frame_s"] / a["frame_s"] for a, b in zip(fast, slow, strict=True))
+    return f"{statistics.median(ratios):.1f} ({ratios[0]:.1f}–{ratios[-1]:.1f})"
+
+
+def _night_row(one: list[dict[str, Any]], two: list[dict[str, Any]]) -> str:
+    cores = min(len(os.sched_getaffinity(0)), max(WORKERS))
+    what = f"frames a second of a night, 2 workers on {cores} cores; the other: 1 worker"
+    return row(what, _rate(two), _rate(one), _ratio(two, one))
 
 
 def _rows(ours: list[dict[str, Any]], plain: list[dict[str, Any]]) -> list[str]:
-    ratios = sorted(b["frame_s"] / a["frame_s"] for a, b in zip(ours, plain, strict=True))
-    ratio = f"{statistics.median(ratios):.1f} ({ratios[0]:.1f}–{ratios[-1]:.1f})"
+    ratio = _ratio(ours, plain)
     memory = [statistics.median(each["memory_mb"] for each in way) for way in (ours, plain)]
     scatter = [statistics.stdev(way[0]["magnitudes"]) * 1e3 for way in (ours, plain)]
     photons = _photon_noise_mag() * 1e3
@@ -152,6 +168,27 @@ def _plain() -> Callable[[str], float]:
 
 def main(way: str, folder: Path) -> None:
     """Measure a folder's frames in one way."""
+    print(json.dumps(_by_night(way, folder) if way in _NIGHTS else _on_one_core(way, folder)))
+
+
+def _by_night(way: str, folder: Path) -> dict[str, Any]:
+    """Measure a folder as a night, in as many processes as the way says."""
+    from boundless_skies.node.night.run import MeasuredFrame, Night  # noqa: PLC0415
+
+    target = {"name": "Target", "ra_deg": RA_DEG, "dec_deg": DEC_DEG}
+    paths = sorted(folder.glob("*.fits"))
+    with Night({"photometry": {"target": target}}, workers=_NIGHTS[way]) as night:
+        list(night.measure(paths))
+        begin = time.perf_counter()
+        found = list(night.measure(paths))
+        frame_s = (time.perf_counter() - begin) / len(paths)
+    points = [frame for frame in found if isinstance(frame, MeasuredFrame)]
+    if len(points) != len(paths):
+        raise RuntimeError(f"{len(paths) - len(points)} frames gave no measurement: {found}")
+    return {"frame_s": frame_s, "magnitudes": [p.found.measurement.magnitude for p in points]}
+
+
+def _on_one_core(way: str, folder: Path) -> dict[str, Any]:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     measure = {"ours": _ours, "plain": _plain}[way]()
     first, *rest = sorted(map(str, folder.glob("*.fits")))
@@ -160,8 +197,7 @@ def main(way: str, folder: Path) -> None:
     magnitudes += [measure(path) for path in rest]
     frame_s = (time.perf_counter() - begin) / len(rest)
     memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    told = {"frame_s": frame_s, "memory_mb": memory_mb, "magnitudes": magnitudes}
-    print(json.dumps(told))
+    return {"frame_s": frame_s, "memory_mb": memory_mb, "magnitudes": magnitudes}
 
 
 if __name__ == "__main__":
