@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.scenes import MORE_FRAMES, write_scene
+from tests.support.scenes import MIDDLE, MORE_FRAMES, write_scene
 from tests.support.starfields import Gaussian, Moffat, Observation, StarField, catalogue_of
 
 from boundless_skies.demo.rendering import Camera
 from boundless_skies.node.catalogue import Stars
 from boundless_skies.node.errors import FrameError
+from boundless_skies.node.night.result import LightCurve
+from boundless_skies.node.night.words import describe_curve
 from boundless_skies.node.photometry import Target
 from boundless_skies.node.photometry.aperture import Aperture, measure_fluxes
 from boundless_skies.node.photometry.ensemble import Ensemble
@@ -169,6 +171,22 @@ def test_a_blend_is_parted_where_wished() -> None:
         assert found[method].to_dict()["method"] == "psf"
         assert found[method].to_dict()["fitted_neighbours"] == 1
         assert found[method].reasons == ()
+
+
+def test_a_light_curve_in_words_says_that_neighbours_were_taken_off() -> None:
+    """With the number of points; a curve measured by the circle says nothing of it."""
+    crowd = Crowd(5, 1.5, 0.0, Gaussian(FWHM_PX))
+    exposure = crowd.exposures()[0]
+    told = {}
+    for method in (Method.APERTURE, Method.PSF):
+        found = photometer(crowd, method).measure_exposure(exposure)
+        told[method] = describe_curve(
+            LightCurve(
+                target=found.target, filter="CV", points=[found.to_dict()], middles_utc=[MIDDLE]
+            )
+        )
+    assert "The light of neighbouring stars, fitted, is taken off in 1 point." in told[Method.PSF]
+    assert "neighbouring" not in told[Method.APERTURE]
 
 
 def test_a_frame_that_shows_no_star_well_is_measured_by_the_circle() -> None:
