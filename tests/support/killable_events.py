@@ -20,7 +20,7 @@ from cloud_communicator import CloudCommunicator
 from cloud_communicator.errors import ConnectionBroken, NoConnection
 from cloud_communicator.transport import Reply
 
-CAP = 8
+CAP = 4
 PLANS = ("p-1", "p-2")
 
 
@@ -92,7 +92,7 @@ class EventWalk:
             {
                 "event_id": f"{number}",
                 "state": "running",
-                "reason": "odd" if rng.random() < 0.15 else "",
+                "reason": "odd" if rng.random() < 0.2 else "",
                 "at": "2026-03-01T21:00:00Z",
             }
             for number in numbers
@@ -107,7 +107,7 @@ class EventWalk:
 
     def step(self, rng: Random) -> None:
         """Take one step."""
-        if rng.random() < 0.6:
+        if rng.random() < 0.45:
             self.report(rng)
         else:
             self.cloud.mood = rng.choice(["kind", "kind", "busy", "lost", "away"])

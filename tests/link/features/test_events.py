@@ -262,6 +262,25 @@ def test_what_nobody_asks_for_stays_bounded(
     assert event_calls(server) == []
 
 
+def test_events_on_their_way_are_not_evicted_for_new_ones(
+    server: CaptureServer, links: Links
+) -> None:
+    """What the cloud is about to have is not set aside as never told."""
+
+    def answer(_request: Request) -> Answer:
+        if len(event_calls(server)) == 1:
+            link.report_events("p-1", events(2, 3))
+        return Answer()
+
+    server.rules[path_of("p-1")] = answer
+    link = links.make(server.url)
+    link._events._queue._cap = 3
+    link.report_events("p-1", events(3))
+    beat(link)
+    assert on_disk(links.folder) == ids(2, 3)
+    assert in_ledger(links.folder, FILES.evicted) == []
+
+
 def test_a_ledger_with_a_bound_lets_its_older_half_go(tmp_path: Path) -> None:
     """The newest records are always there, and the file never outgrows its bound by much."""
     ledger = Ledger(tmp_path / "ledger.jsonl", max_bytes=1_000)

@@ -16,13 +16,14 @@ from tests.support.killable_events import CAP, PLANS, EventWalk
 from tests.support.killable_link import KILL_AT, NOTHING, BlackBox
 
 from cloud_communicator.arrayfile import Reading
+from cloud_communicator.disk import Ledger
 from cloud_communicator.events import FILES
 
 pytestmark = pytest.mark.strace
 
 REPOSITORY = Path(__file__).parents[3]
-STEPS = 45
-SEED = 3
+STEPS = 20
+SEED = 28
 CALLS = ",".join(NOTHING)
 Point = tuple[str, int]
 
@@ -62,7 +63,10 @@ def kill_points(root: Path) -> list[Point]:
     """Count the calls of a whole walk: each is a point to be killed at."""
     trace = root / "trace"
     strace(trace, [], root, [("pwrite64", KILL_AT)])
-    assert BlackBox(root / f"pwrite64-{KILL_AT}" / "box").lines()[-1] == ["end"]
+    walked = root / f"pwrite64-{KILL_AT}"
+    assert BlackBox(walked / "box").lines()[-1] == ["end"]
+    for name in (FILES.evicted, FILES.rejected):  # the walk goes every way out of the queue
+        assert Ledger(walked / "data" / name).records()
     counts = Counter(re.findall(r"^\d+ +(\w+)\(", trace.read_text(), re.MULTILINE))
     assert max(counts.values()) < KILL_AT
     return [(call, number + 1) for call, count in counts.items() for number in range(count)]
