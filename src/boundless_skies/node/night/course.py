@@ -8,7 +8,9 @@ Kass and A. E. Raftery, JASA 90, 773 (1995)).
 """
 
 import functools
+import itertools
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -157,14 +159,13 @@ def _seen_mag(magnitudes: FloatArray) -> float:
 def _seen_beside_box_mag(level: FloatArray, magnitudes: FloatArray, weights: FloatArray) -> float:
     """Return the same without the best box, whose edges are large steps among few points.
 
-    The box has fitted some of the noise: four numbers of it are given back.
+    The box has fitted some of the noise: five numbers of it are given back.
     """
-    first, last = _best_box(level, magnitudes, weights)
     points = len(magnitudes)
-    inside = ((np.arange(points) >= first) & (np.arange(points) < last)).astype(np.float64)
+    inside = _inside(level, magnitudes, weights)
     base = np.column_stack([level, inside])
     terms, _ = _solve(base, magnitudes, weights)
-    beside_mag = _seen_mag(magnitudes - base @ terms) * math.sqrt(points / (points - 4))
+    beside_mag = _seen_mag(magnitudes - base @ terms) * math.sqrt(points / (points - 5))
     return min(_seen_mag(magnitudes), beside_mag)
 
 
@@ -193,27 +194,71 @@ def _with_box(
     base: FloatArray, hours: FloatArray, magnitudes: FloatArray, weights: FloatArray
 ) -> _Fit:
     """Fit the best box on a level or a line."""
-    first, last = _best_box(base, magnitudes, weights)
-    inside = np.zeros(len(hours))
-    inside[first:last] = 1.0
+    inside = _inside(base, magnitudes, weights)
     terms, covariance = _solve(np.column_stack([base, inside]), magnitudes, weights)
     residual = magnitudes - base @ terms[:-1] - inside * terms[-1]
-    box = _box(hours, first, last, float(terms[-1]), math.sqrt(covariance[-1, -1]))
+    box = _box(hours, inside, float(terms[-1]), math.sqrt(covariance[-1, -1]))
     chi_squared = float((weights * residual**2).sum())
     # Level (and slope), depth, and the two edges.
     return _Fit(chi_squared, base.shape[1] + 3, _course(terms[:-1], covariance, box))
 
 
-def _box(hours: FloatArray, first: int, last: int, dimming_mag: float, error_mag: float) -> Box:
-    """Return a box between points; one that begins with the first is told by what comes after."""
-    if first == 0:
-        first, last, dimming_mag = last, len(hours), -dimming_mag
+def _box(hours: FloatArray, inside: FloatArray, dimming_mag: float, error_mag: float) -> Box:
+    """Return a box by its parts of points; one that begins with the first is told by the rest."""
+    if inside[0]:
+        inside, dimming_mag = 1.0 - inside, -dimming_mag
+    first, last = np.flatnonzero(inside)[[0, -1]]
+    borders = (hours[:-1] + hours[1:]) / 2
+    # A point that is half inside has the edge in its middle.
+    begins = borders[first - 1] + (1.0 - inside[first]) * 2 * (hours[first] - borders[first - 1])
+    over = last < len(hours) - 1
+    ends = (
+        borders[last] - (1.0 - inside[last]) * 2 * (borders[last] - hours[last]) if over else None
+    )
     return Box(
-        begins_h=float(hours[first - 1] + hours[first]) / 2,
-        ends_h=float(hours[last - 1] + hours[last]) / 2 if last < len(hours) else None,
+        begins_h=float(begins),
+        ends_h=None if ends is None else float(ends),
         dimming_mag=dimming_mag,
         error_mag=error_mag,
     )
+
+
+def _inside(base: FloatArray, magnitudes: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return which part of each point lies in the best box: 0 or 1, but for its edges.
+
+    A long exposure, and a stack the more, may begin before the star dims and end after it:
+    so each edge may run through the point inside of it, or through that outside.
+    """
+    first, last = _best_box(base, magnitudes, weights)
+    points = len(magnitudes)
+    whole = np.zeros(points)
+    whole[first:last] = 1.0
+    # Where the curve itself begins or ends within the box, there is no edge.
+    begins = [[at] for at in (first - 1, first) if at > 0] if first else [[]]
+    ends = [[at] for at in (last - 1, last) if at < points - 1] if last < points else [[]]
+    tried = [
+        _with_edges(base, magnitudes, weights, whole, begin + end)
+        for begin, end in itertools.product(begins, ends)
+    ]
+    return min(tried, key=operator.itemgetter(0))[1]
+
+
+def _with_edges(
+    base: FloatArray,
+    magnitudes: FloatArray,
+    weights: FloatArray,
+    whole: FloatArray,
+    edges: list[int],
+) -> tuple[float, FloatArray]:
+    """Return chi squared, and a box whose edges run through the points given."""
+    inside = whole.copy()
+    free = np.ones(len(whole), dtype=bool)
+    free[edges] = False
+    terms, _ = _solve(np.column_stack([base, whole])[free], magnitudes[free], weights[free])
+    beside = magnitudes - base @ terms[:-1]
+    if terms[-1]:
+        inside[edges] = np.clip(beside[edges] / terms[-1], 0.0, 1.0)
+    return float((weights * (beside - inside * terms[-1]) ** 2).sum()), inside
 
 
 def _best_box(base: FloatArray, magnitudes: FloatArray, weights: FloatArray) -> tuple[int, int]:
