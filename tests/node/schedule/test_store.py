@@ -325,3 +325,13 @@ def test_what_nobody_can_decide_is_a_fault(store: ScheduleStore, state: PlanStat
         store.decide("A", state)
     with pytest.raises(ValueError, match="cannot be"):
         store.put_plan("B", [], state=PlanState.FINISHED)
+
+
+def test_item_left_for_an_interrupt_ends_with_its_plan(store: ScheduleStore) -> None:
+    """A newer plan's acceptance skips it: it does not run, so nothing is to be ended first."""
+    (work,) = accepted(store, item("a"))
+    store.advance(work.id, Step.PENDING, Step.SLEWING)
+    store.advance(work.id, Step.SLEWING, Step.PREEMPTED)
+    accepted(store, item("x"), plan_id="B")
+    assert steps(store, "A") == [Step.SKIPPED]
+    assert [open_work.item_id for open_work in store.open_work()] == ["x"]
