@@ -124,6 +124,11 @@ GROUPS: dict[str, str] = {
         "with: boundless node telescope"
     ),
     "image_watcher": "The folder in which your telescope's frames arrive.",
+    "schedule": "How a night's plan is run on your telescope.",
+    "limits": (
+        "What your telescope must never do, and in what weather it stops. It then parks, and does "
+        "not move again before you say so."
+    ),
     "cloud": "The way to the network. Everything here is off until 'enabled' says true.",
     "dashboard": "The pages on which you see your node and steer it, in your own browser.",
 }
@@ -334,6 +339,110 @@ KEYS: tuple[Key, ...] = (
         _DAY_S,
         "Seconds to wait for the rest of a file whose end is missing, before it is given up.",
     ),
+    _number(
+        "schedule.confirm_within",
+        12.0,
+        0.1,
+        72,
+        "Hours that a new plan waits for your word, where cloud.auto_run_plans is false.",
+    ),
+    _number(
+        "schedule.interrupt_exposure",
+        20.0,
+        0.01,
+        3600,
+        "Seconds of each exposure of an interrupt: the network says where to look, not how long.",
+    ),
+    _whole("schedule.interrupt_count", 15, 1, 1000, "Number of exposures of an interrupt."),
+    _number(
+        "schedule.centring_tolerance",
+        3.0,
+        0,
+        60,
+        "How far off the middle a target may stand, in arc minutes; 0 for no centring by the stars.",
+    ),
+    _number(
+        "schedule.centring_exposure",
+        5.0,
+        0.01,
+        300,
+        "Seconds of the exposures by which targets are centred and the focus is found.",
+    ),
+    _number(
+        "schedule.focus_every",
+        60.0,
+        0,
+        1440,
+        "Minutes between two runs of the autofocus, where there is a focuser; 0 for none.",
+    ),
+    _whole(
+        "schedule.focus_step",
+        0,
+        0,
+        100_000,
+        "Steps of the focuser between two positions that are tried; 0 for a hundredth of its range.",
+    ),
+    _number(
+        "limits.min_altitude",
+        25.0,
+        0,
+        89,
+        "Least height above the horizon, in degrees, that the telescope is pointed to.",
+    ),
+    _text(
+        "limits.horizon_mask",
+        "",
+        "What stands around: heights and directions in degrees (north 0, east 90), in quotes: "
+        "'[[30, 0], [45, 90], [20, 180], [30, 270]]' says 30° in the north, and so on.",
+    ),
+    _number(
+        "limits.sun_distance",
+        45.0,
+        5,
+        180,
+        "Least distance from the Sun, in degrees. It is never pointed by day either.",
+    ),
+    _number(
+        "limits.sun_altitude",
+        -12.0,
+        -18,
+        -1,
+        "Height of the Sun, in degrees, below which it is night: -12 is the end of nautical "
+        "twilight, -18 of all of it.",
+    ),
+    _number("limits.moon_distance", 10.0, 0, 180, "Least distance from the Moon, in degrees."),
+    _number(
+        "limits.meridian_margin",
+        0.0,
+        0,
+        90,
+        "Degrees on either side of the meridian that a mount must not be in which turns over "
+        "there; 0 for one that need not.",
+    ),
+    _switch("limits.stop_at_rain", True, "Stop when the weather station measures rain."),
+    _number("limits.max_wind", 12.0, 0, 60, "Strongest wind, in metres per second; 0 for any."),
+    _number("limits.max_humidity", 95.0, 0, 100, "Highest humidity, in percent; 0 for any."),
+    _number(
+        "limits.max_cloud_cover",
+        70.0,
+        0,
+        100,
+        "Share of the sky under clouds, in percent, above which it waits for them to go; 0 for any.",
+    ),
+    _number(
+        "limits.look_every",
+        10.0,
+        1,
+        600,
+        "Seconds between two looks at the weather and the mount.",
+    ),
+    _number(
+        "limits.lost_after",
+        60.0,
+        5,
+        3600,
+        "Seconds that the mount or the weather station may not answer before it stops.",
+    ),
     _switch("cloud.enabled", False, "Take part in the network."),
     _text("cloud.url", "", "Address of the network's cloud, such as https://cloud.example.org"),
     _text(
@@ -370,7 +479,8 @@ KEYS: tuple[Key, ...] = (
     _switch(
         "cloud.auto_run_plans",
         False,
-        "Run a new plan without asking. This version moves no telescope: it shows and keeps plans.",
+        "Run a new plan without asking. Where it is false, a plan waits for your word: in the "
+        "dashboard, or by boundless node plan.",
     ),
     _switch(
         "cloud.upload_images",
@@ -405,7 +515,7 @@ KEYS: tuple[Key, ...] = (
         5173,
         1,
         65_535,
-        "The number behind the colon in the pages' address: http://127.0.0.1:5173",
+        "The number behind the colon in the pages' address: http://127.0.0.1:5173 unless you change it.",
     ),
     _text(
         "dashboard.password",

@@ -80,13 +80,13 @@ def _yaml_group(group: str) -> str:
 
 def _yaml_key(key: Key, value: Any) -> str:
     depth = key.path.count(".")
-    return f"{_remark(key.meaning, depth)}\n{_indent(depth)}{key.name}: {_yaml_value(value)}"
+    return f"{_remark(key.meaning, depth)}\n{_indent(depth)}{key.name}: {yaml_value(value)}"
 
 
-def _yaml_value(value: Any) -> str:
+def yaml_value(value: Any) -> str:
     """Write a value on one line, texts in quotes: no name is taken for a number or a "no"."""
     if isinstance(value, list):
-        return f"[{', '.join(_yaml_value(item) for item in value)}]"
+        return f"[{', '.join(yaml_value(item) for item in value)}]"
     if isinstance(value, str):
         quoted: str = yaml.safe_dump(value, default_style='"', allow_unicode=True, width=math.inf)
         return quoted.strip()

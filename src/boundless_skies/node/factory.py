@@ -1,18 +1,39 @@
 """Builds the node from its config; the only place that constructs its parts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from boundless_skies.node.config import ConfigFileError
+from boundless_skies.node.catalogue import Catalogue
+from boundless_skies.node.clock import Clock, SystemClock
+from boundless_skies.node.config import DEFAULT_PATH, ConfigFileError
+from boundless_skies.node.dashboard.dashboard import Dashboard
+from boundless_skies.node.devices.alpaca.connecting import TelescopeSettings, connect_telescope
+from boundless_skies.node.devices.alpaca.mount import AlpacaMount
+from boundless_skies.node.devices.capabilities import Telescope
+from boundless_skies.node.schedule.settings import NightSettings, limits_of, site_of
+from boundless_skies.node.services.centring import Centring
+from boundless_skies.node.services.focusing import Focusing
 from boundless_skies.node.services.folder_watch import FolderWatch
 from boundless_skies.node.services.measuring import MeasuringProcess
+from boundless_skies.node.services.night_watch import NightWatch
 from boundless_skies.node.services.node_program import Inbox, NodeProgram
-from boundless_skies.node.storage.ledger import FILE_NAME, Ledger
+from boundless_skies.node.services.plan_desk import PlanDesk
+from boundless_skies.node.services.runner import ScheduleRunner
+from boundless_skies.node.services.watchdog import Watchdog
+from boundless_skies.node.solving.seiza_solver import SeizaSolver
+from boundless_skies.node.storage.ledger import FILE_NAME as LEDGER_NAME
+from boundless_skies.node.storage.ledger import Ledger
+from boundless_skies.node.storage.schedule import FILE_NAME as SCHEDULE_NAME
+from boundless_skies.node.storage.schedule import ScheduleStore
+from boundless_skies.node.zone import local_zone
+from boundless_skies.sky import HorizonMaskError
 from cloud_communicator import CloudCommunicator
 
 
-def build_program(config: dict[str, Any], folder: Path) -> NodeProgram:
+def build_program(
+    config: dict[str, Any], folder: Path, config_path: Path = DEFAULT_PATH
+) -> NodeProgram:
     """Build a node, ready to run.
 
     Parameters
@@ -21,6 +42,8 @@ def build_program(config: dict[str, Any], folder: Path) -> NodeProgram:
         The whole config, as :func:`boundless_skies.node.config.load_config` gives it.
     folder : Path
         The data folder, which can be written.
+    config_path : Path
+        Where the config was read, for the dashboard's settings.
 
     Returns
     -------
@@ -31,24 +54,168 @@ def build_program(config: dict[str, Any], folder: Path) -> NodeProgram:
     ------
     cloud_communicator.ConfigError
         If the cloud's block cannot be meant.
-    LedgerError
-        If the ledger cannot be opened.
+    LedgerError, ScheduleError
+        If the ledger or the schedule cannot be opened.
     """
-    ledger = Ledger(folder / FILE_NAME)
-    inbox = Inbox(ledger)
+    clock = SystemClock()
+    ledger = Ledger(folder / LEDGER_NAME)
+    store = ScheduleStore(folder / SCHEDULE_NAME)
+    desk = build_desk(config, store, clock)
+    inbox = Inbox(ledger, desk, lambda: _plan_facts(link))
+    night = build_night(config, folder, store, clock) if config["telescope"]["enabled"] else None
 
     def conditions() -> dict[str, Any]:
-        return {"queued_uploads": link.status["queued_uploads"]}
+        telescope = {} if night is None else _told_to_cloud(night.facts())
+        return {"queued_uploads": link.status["queued_uploads"]} | telescope
+
+    def status() -> dict[str, Any]:
+        return program.status()
 
     link = CloudCommunicator(config, conditions, inbox.take_plan, inbox.take_interrupt)
-    return NodeProgram(
+    page = Dashboard(config, config_path, folder, store, ledger, status, clock=clock)
+    program = NodeProgram(
         config=config,
         folder=folder,
         link=link,
         ledger=ledger,
         watch=build_watch(config, ledger),
         measuring=MeasuringProcess(config),
+        store=store,
+        desk=desk,
+        night=night,
+        page=page,
     )
+    return program
+
+
+def build_desk(config: dict[str, Any], store: ScheduleStore, clock: Clock) -> PlanDesk:
+    """Build what puts plans into the schedule; ``startTime`` is in the computer's time zone."""
+    return PlanDesk(store, NightSettings.from_config(config), local_zone(), clock.now)
+
+
+def build_night(
+    config: dict[str, Any], folder: Path, store: ScheduleStore, clock: Clock
+) -> NightWatch:
+    """Build what runs the schedule on the telescope of the config.
+
+    Parameters
+    ----------
+    config : dict
+        The whole config, with the observatory's place.
+    folder : Path
+        The data folder.
+    store : ScheduleStore
+        The schedule.
+    clock : Clock
+        The time.
+
+    Returns
+    -------
+    NightWatch
+        Not yet running, nor connected.
+    """
+    found = TelescopeSettings.from_config(config["telescope"])
+    name = config["observatory"]["telescope"]
+
+    def connect() -> Telescope:
+        return connect_telescope(found, clock, name)
+
+    def make_runner(telescope: Telescope, on_tick: Callable[[], None]) -> ScheduleRunner:
+        return build_runner(config, folder, store, telescope, clock, on_tick)
+
+    def make_watchdog(telescope: Telescope) -> Watchdog | None:
+        mount = telescope.mount
+        if not isinstance(mount, AlpacaMount):
+            return None
+        return Watchdog(mount.device.server.address, mount.device.device_number, folder, clock)
+
+    return NightWatch(
+        connect=connect, make_runner=make_runner, make_watchdog=make_watchdog, clock=clock
+    )
+
+
+def build_runner(
+    config: dict[str, Any],
+    folder: Path,
+    store: ScheduleStore,
+    telescope: Telescope,
+    clock: Clock,
+    on_tick: Callable[[], None] = lambda: None,
+) -> ScheduleRunner:
+    """Build the runner of a telescope.
+
+    Parameters
+    ----------
+    config : dict
+        The whole config, with the observatory's place.
+    folder : Path
+        The data folder.
+    store : ScheduleStore
+        The schedule.
+    telescope : Telescope
+        Connected.
+    clock : Clock
+        The time.
+    on_tick : callable
+        Called about once a second while it runs.
+
+    Returns
+    -------
+    ScheduleRunner
+        Not yet running.
+    """
+    settings = NightSettings.from_config(config)
+    site = site_of(config)
+    if site is None:  # check_ready has asked for it
+        raise ConfigFileError("observatory.latitude and observatory.longitude are not set.")
+    return ScheduleRunner(
+        store=store,
+        telescope=telescope,
+        clock=clock,
+        site=site,
+        limits=limits_of(config),
+        settings=settings,
+        frames=Path(config["image_watcher"]["watch_path"]).expanduser(),
+        centring=_centring(telescope, settings, folder),
+        focusing=_focusing(telescope, settings, folder),
+        on_tick=on_tick,
+    )
+
+
+def _centring(telescope: Telescope, settings: NightSettings, folder: Path) -> Centring | None:
+    if not settings.centring_tolerance_deg:
+        return None
+    catalogue = Catalogue.load()
+    return Centring(
+        telescope=telescope,
+        catalogue=catalogue,
+        solver=SeizaSolver(catalogue),
+        folder=folder,
+        exposure_s=settings.centring_exposure_s,
+        tolerance_deg=settings.centring_tolerance_deg,
+    )
+
+
+def _focusing(telescope: Telescope, settings: NightSettings, folder: Path) -> Focusing | None:
+    if telescope.focuser is None or not settings.focus_every_s:
+        return None
+    return Focusing(
+        focuser=telescope.focuser,
+        camera=telescope.camera,
+        folder=folder,
+        exposure_s=settings.centring_exposure_s,
+        step=settings.focus_step,
+    )
+
+
+def _plan_facts(link: CloudCommunicator) -> tuple[str | None, str | None]:
+    return link.status["last_plan_id"], link.status.get("last_plan_night")
+
+
+def _told_to_cloud(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what a heartbeat says of the telescope."""
+    weather = {name: value for name, value in facts["weather"].items() if value is not None}
+    return weather | {"state": facts["state"], "target": facts["target"]}
 
 
 def build_watch(config: dict[str, Any], ledger: Ledger) -> FolderWatch | None:
@@ -80,9 +247,14 @@ def check_ready(config: dict[str, Any], path: Path) -> None:
     ------
     ConfigFileError
         If a dark, flat or bias is missing: every frame would be refused for it; if the cloud
-        is on but has no address, or nobody could know where the telescope stands.
+        is on but has no address, or nobody could know where the telescope stands; if the
+        horizon cannot be meant.
     """
-    problems = [*_missing_masters(config, path), *_cloud_problems(config, path)]
+    problems = [
+        *_missing_masters(config, path),
+        *_cloud_problems(config, path),
+        *_telescope_problems(config, path),
+    ]
     if problems:
         raise ConfigFileError(*problems)
 
@@ -111,3 +283,18 @@ def _cloud_problems(config: dict[str, Any], path: Path) -> Iterator[str]:
             f"{path}: observatory.latitude and observatory.longitude are not set. The network "
             "plans by where your telescope stands: write them in degrees, north and east positive."
         )
+
+
+def _telescope_problems(config: dict[str, Any], path: Path) -> Iterator[str]:
+    if not config["telescope"]["enabled"]:
+        return
+    if site_of(config) is None:
+        yield (
+            f"{path}: telescope.enabled is true, but observatory.latitude and "
+            "observatory.longitude are not set. Without them nobody knows where the Sun and the "
+            "horizon are: write them in degrees, north and east positive."
+        )
+    try:
+        limits_of(config)
+    except HorizonMaskError as error:
+        yield f"{path}: limits.horizon_mask cannot be meant. {error}"

@@ -152,7 +152,7 @@ def run(config_path: Path) -> None:
         folder = make_data_folder(Path(config["cloud"]["data_dir"]))
         stop = _stop_at_signals()
         with FolderLock(folder):
-            program = build_program(config, folder)
+            program = build_program(config, folder, config_path)
             with shown_on(Console(stderr=True)) as on_tick:
                 program.run(stop, on_tick)
 

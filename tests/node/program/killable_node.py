@@ -14,9 +14,12 @@ from typing import Any
 
 from tests.node.program.fakes import FakeMeasuring, config_for
 
-from boundless_skies.node.factory import build_watch
+from boundless_skies.node.clock import SystemClock
+from boundless_skies.node.factory import build_desk, build_watch
 from boundless_skies.node.services.node_program import Inbox, NodeProgram
 from boundless_skies.node.storage.ledger import FILE_NAME, Ledger
+from boundless_skies.node.storage.schedule import FILE_NAME as SCHEDULE_NAME
+from boundless_skies.node.storage.schedule import ScheduleStore
 from cloud_communicator import CloudCommunicator
 
 
@@ -41,7 +44,9 @@ def main(folder: Path, url: str, fatal_step: int) -> None:
 
     config = config_for(folder, url)
     ledger = Ledger(folder / "data" / FILE_NAME)
-    inbox = Inbox(ledger)
+    store = ScheduleStore(folder / "data" / SCHEDULE_NAME)
+    desk = build_desk(config, store, SystemClock())
+    inbox = Inbox(ledger, desk, lambda: (link.status["last_plan_id"], None))
     link = CloudCommunicator(config, None, inbox.take_plan, inbox.take_interrupt)
     stop = threading.Event()
     frames = len(list((folder / "frames").iterdir()))
@@ -64,6 +69,8 @@ def main(folder: Path, url: str, fatal_step: int) -> None:
         ledger=ledger,
         watch=build_watch(config, ledger),
         measuring=FakeMeasuring(),
+        store=store,
+        desk=desk,
     )
     program.run(stop, end_when_done)
 

@@ -12,8 +12,9 @@ import pytest
 from tests.node.program.fakes import FakeMeasuring, config_for, until
 from tests.support.cloud_server import RunningCloud, running_cloud
 
+from boundless_skies.node.clock import SystemClock
 from boundless_skies.node.config import ConfigFileError
-from boundless_skies.node.factory import build_watch, check_ready
+from boundless_skies.node.factory import build_desk, build_watch, check_ready
 from boundless_skies.node.services import node_program
 from boundless_skies.node.services.node_program import (
     Inbox,
@@ -22,6 +23,8 @@ from boundless_skies.node.services.node_program import (
     plan_line,
 )
 from boundless_skies.node.storage.ledger import FILE_NAME, Ledger, LedgerError
+from boundless_skies.node.storage.schedule import FILE_NAME as SCHEDULE_NAME
+from boundless_skies.node.storage.schedule import ScheduleStore
 from boundless_skies.node.storage.status_file import read_status
 from cloud_communicator import CloudCommunicator
 
@@ -34,7 +37,9 @@ class Node:
         self.ledger = Ledger(self.folder / FILE_NAME)
         self.measuring = FakeMeasuring()
         self.stop = threading.Event()
-        inbox = Inbox(self.ledger)
+        self.store = ScheduleStore(self.folder / SCHEDULE_NAME)
+        desk = build_desk(config, self.store, SystemClock())
+        inbox = Inbox(self.ledger, desk, lambda: (self.link.status["last_plan_id"], None))
         self.link = CloudCommunicator(config, None, inbox.take_plan, inbox.take_interrupt)
         self.program = NodeProgram(
             config=config,
@@ -43,6 +48,8 @@ class Node:
             ledger=self.ledger,
             watch=build_watch(config, self.ledger),
             measuring=self.measuring,
+            store=self.store,
+            desk=desk,
         )
 
     @property

@@ -1,4 +1,4 @@
-"""The node at work: frames in, measurements to the link, plans and interrupts to the owner."""
+"""The node at work: frames in, measurements to the link, plans to the telescope and its owner."""
 
 import contextlib
 import logging
@@ -14,7 +14,11 @@ from boundless_skies import __version__
 from boundless_skies.node.errors import NodeError
 from boundless_skies.node.services.folder_watch import FolderWatch
 from boundless_skies.node.services.measuring import Measured, Outcome, Refused, refusal_line
+from boundless_skies.node.services.night_watch import NightWatch
+from boundless_skies.node.services.plan_desk import PlanDesk
+from boundless_skies.node.services.runner import PARK_LIMIT_S
 from boundless_skies.node.storage.ledger import FrameFile, Ledger
+from boundless_skies.node.storage.schedule import ScheduleStore
 from boundless_skies.node.storage.status_file import write_status
 from boundless_skies.wire.limits import BATCH_MAX_ITEMS
 from cloud_communicator import CloudCommunicator, InvalidMeasurement
@@ -44,20 +48,44 @@ class Measuring(Protocol):
         """Give up what it holds."""
 
 
+class Page(Protocol):
+    """The owner's dashboard."""
+
+    def start(self) -> bool:
+        """Begin to serve; False where it is not to be, or cannot be."""
+
+    def stop(self) -> None:
+        """End it."""
+
+
 class Inbox:
-    """What the cloud asks of the node: shown and kept, as there is no telescope to move yet.
+    """What the cloud asks of the node: shown, kept, and put into the schedule.
 
     Parameters
     ----------
     ledger : Ledger
-        Where plans and interrupts are kept.
+        Where plans and interrupts are kept as they came.
+    desk : PlanDesk
+        Puts them into the schedule.
+    plan_facts : callable
+        Returns the id and the night of the plan that has just come.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        desk: PlanDesk,
+        plan_facts: Callable[[], tuple[str | None, str | None]],
+    ) -> None:
         self._ledger = ledger
+        self._desk = desk
+        self._plan_facts = plan_facts
 
     def take_plan(self, items: list[dict[str, Any]]) -> None:
         """Keep and show a plan (the link's ``on_plan``)."""
+        plan_id, night = self._plan_facts()
+        if not self._desk.take_plan(items, plan_id=plan_id, night=night):
+            return
         self._ledger.keep_plan(items)
         log.info("A new plan has come, %d item%s:", len(items), "" if len(items) == 1 else "s")
         for item in items:
@@ -66,6 +94,7 @@ class Inbox:
     def take_interrupt(self, interrupt: dict[str, Any]) -> None:
         """Keep and show an interrupt (the link's ``on_interrupt``)."""
         self._ledger.keep_interrupt(interrupt)
+        self._desk.take_interrupt(interrupt)
         log.warning("Interrupt: %s", interrupt_line(interrupt))
 
 
@@ -125,6 +154,14 @@ class NodeProgram:
         Where frames come from; None where none are wanted.
     measuring : Measuring
         What measures them; closed at the end.
+    store : ScheduleStore
+        The schedule; closed at the end.
+    desk : PlanDesk
+        Tells the cloud what became of plans.
+    night : NightWatch or None
+        Runs the schedule; None without a telescope.
+    page : Page or None
+        The dashboard.
     now : callable
         Gives the time as an aware datetime.
     """
@@ -138,6 +175,10 @@ class NodeProgram:
         ledger: Ledger,
         watch: FolderWatch | None,
         measuring: Measuring,
+        store: ScheduleStore,
+        desk: PlanDesk,
+        night: NightWatch | None = None,
+        page: Page | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._config = config
@@ -146,6 +187,10 @@ class NodeProgram:
         self._ledger = ledger
         self._watch = watch
         self._measuring = measuring
+        self._store = store
+        self._desk = desk
+        self._night = night
+        self._page = page
         self._now = now
         self._started_at = now()
         self._cloud_on = bool(config["cloud"]["enabled"])
@@ -181,19 +226,57 @@ class NodeProgram:
                 "still in the folder are measured again, and count once all the same.",
                 self._ledger.set_aside,
             )
+        if self._store.set_aside is not None:
+            log.warning(
+                "The schedule was damaged. It now lies in %s; nothing moves until you have looked "
+                "after the telescope and let it go on.",
+                self._store.set_aside,
+            )
         self._link.start()
         worker = threading.Thread(target=self._work, args=(stop,), name="node-frames", daemon=True)
         worker.start()
+        observer = self._start_night(stop)
+        if self._page is not None:
+            self._page.start()
         try:
             while not stop.wait(_TICK_S):
+                self._tell_cloud()
                 status = self._tell("running")
                 if on_tick is not None:
                     on_tick(status)
         finally:
-            self._end(stop, worker)
+            self._end(stop, worker, observer)
 
-    def _end(self, stop: threading.Event, worker: threading.Thread) -> None:
+    def _start_night(self, stop: threading.Event) -> threading.Thread | None:
+        if self._night is None:
+            return None
+        observer = threading.Thread(
+            target=self._night.run, args=(stop,), name="node-schedule", daemon=True
+        )
+        observer.start()
+        return observer
+
+    def _tell_cloud(self) -> None:
+        """Hand the link what became of plans; without a telescope nothing becomes of them."""
+        if self._night is None or not self._cloud_on:
+            return
+        try:
+            self._desk.tell(self._link)
+        except NodeError as error:
+            log.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
+
+    def _end(
+        self,
+        stop: threading.Event,
+        worker: threading.Thread,
+        observer: threading.Thread | None,
+    ) -> None:
         stop.set()
+        if observer is not None:
+            observer.join(PARK_LIMIT_S + _STOP_LIMIT_S)
+        self._tell_cloud()
+        if self._page is not None:
+            self._page.stop()
         if self._watch is not None:
             self._watch.stop()
         self._link.stop()
@@ -202,6 +285,8 @@ class NodeProgram:
         self._tell("stopped")
         if not worker.is_alive():
             self._ledger.close()
+        if observer is None or not observer.is_alive():
+            self._store.close()
 
     def _work(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -303,6 +388,10 @@ class NodeProgram:
                 log.warning("The status file cannot be written: %s.", error.strerror)
         return status
 
+    def status(self) -> dict[str, Any]:
+        """Return what the running node says of itself, with JSON values only."""
+        return self._status("running")
+
     def _status(self, state: str) -> dict[str, Any]:
         watch = self._watch
         return {
@@ -317,6 +406,7 @@ class NodeProgram:
             "last_measurement": self._last_measurement,
             "last_refusal": self._last_refusal,
             "cloud": {"enabled": self._cloud_on, "url": self._config["cloud"]["url"]},
+            "telescope": None if self._night is None else self._night.facts(),
             "link": dict(self._link.status),
             **self._newest_records(),
         }

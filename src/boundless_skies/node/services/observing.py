@@ -4,17 +4,20 @@ Each step is on disk before it is taken, and each exposure's number is used up b
 shutter opens: after a cut at any point nothing is exposed twice, and nothing is forgotten.
 """
 
-import hashlib
 import logging
-import re
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 from boundless_skies.node.clock import Clock
 from boundless_skies.node.devices.capabilities import Exposure, Telescope
 from boundless_skies.node.devices.errors import DeviceRefused, DeviceUnreachable, Stopped
-from boundless_skies.node.fits.writing import FrameFacts, FrameNotWritten, write_frame
+from boundless_skies.node.fits.writing import (
+    FrameFacts,
+    FrameNotWritten,
+    frame_file_name,
+    remove_unfinished,
+    write_frame,
+)
 from boundless_skies.node.schedule.states import Step, WorkKind
 from boundless_skies.node.schedule.work import Work
 from boundless_skies.node.services.centring import Centring
@@ -26,8 +29,6 @@ from boundless_skies.sky import Site
 log = logging.getLogger(__name__)
 
 FAILED_IN_A_ROW_MAX = 3
-_NAME_CHARACTERS = 40
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9+-]+")
 
 
 class Left(Exception):  # noqa: N818 - no fault: the work goes to another step
@@ -112,6 +113,10 @@ class Observing:
         self._focus_if_due(self._fresh(work))
         self._expose_all(self._to(self._fresh(work), Step.EXPOSING))
 
+    def clear_away(self) -> None:
+        """Remove what writes that a cut ended have left in the folder; for a start only."""
+        remove_unfinished(self._frames)
+
     def settle_open(self) -> None:
         """Settle the exposures that a cut left open: saved where the file is there, else lost."""
         for record in self._store.open_exposures():
@@ -190,7 +195,9 @@ class Observing:
 
     def _expose_next(self, work: Work) -> None:
         number = work.taken + 1
-        path = self._frames / frame_name(work, number)
+        # An interrupt's number may be an item's name in some plan.
+        plan_id = work.plan_id or str(WorkKind.INTERRUPT)
+        path = self._frames / frame_file_name(work.target, plan_id, work.item_id, number)
         if not self._store.begin_exposure(work.id, number, path):
             raise Left(Step.PREEMPTED, self._store.unsafe_reason() or "")
         try:
@@ -222,25 +229,3 @@ class Observing:
 
     def _fresh(self, work: Work) -> Work:
         return self._store.work(work.id) or work
-
-
-def frame_name(work: Work, number: int) -> str:
-    """Return the name of a frame's file: the same after a restart, and of no other frame.
-
-    Parameters
-    ----------
-    work : Work
-        What it is of.
-    number : int
-        Which exposure of it, from 1.
-
-    Returns
-    -------
-    str
-        Such as ``ss-cyg_2026-03-01-a1b2c3_0007.fits``.
-    """
-    plain = unicodedata.normalize("NFKD", work.target).encode("ascii", "ignore").decode()
-    name = _NOT_IN_NAMES.sub("-", plain).strip("-").lower()[:_NAME_CHARACTERS] or "target"
-    whose = f"{work.kind}\n{work.plan_id}\n{work.item_id}"
-    prefix = "interrupt-" if work.kind is WorkKind.INTERRUPT else ""
-    return f"{name}_{prefix}{hashlib.sha256(whose.encode()).hexdigest()[:12]}_{number:05d}.fits"

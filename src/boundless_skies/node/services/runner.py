@@ -180,6 +180,7 @@ class ScheduleRunner:
 
     def _start(self) -> None:
         try:
+            self._observing.clear_away()
             # After a cut in the midst of work, or an unsafe stop, nobody else is at it.
             running = [work for work in self._store.open_work() if work.step in RUNNING]
             self._moved = bool(running) or self._store.latch() is not None
