@@ -359,7 +359,7 @@ KEYS: tuple[Key, ...] = (
         3.0,
         0,
         60,
-        "How far off the middle a target may stand, in arc minutes; 0 for no centring by the stars.",
+        "How far off the middle a target may stand, in arc minutes; 0 for no centring.",
     ),
     _number(
         "schedule.centring_exposure",
@@ -380,7 +380,7 @@ KEYS: tuple[Key, ...] = (
         0,
         0,
         100_000,
-        "Steps of the focuser between two positions that are tried; 0 for a hundredth of its range.",
+        "Steps of the focuser between two tries; 0 for a hundredth of its range.",
     ),
     _number(
         "limits.min_altitude",
@@ -427,7 +427,7 @@ KEYS: tuple[Key, ...] = (
         70.0,
         0,
         100,
-        "Share of the sky under clouds, in percent, above which it waits for them to go; 0 for any.",
+        "Percent of the sky under clouds, above which it waits for them to go; 0 for any.",
     ),
     _number(
         "limits.look_every",
@@ -515,7 +515,7 @@ KEYS: tuple[Key, ...] = (
         5173,
         1,
         65_535,
-        "The number behind the colon in the pages' address: http://127.0.0.1:5173 unless you change it.",
+        "The number behind the colon in the pages' address, http://127.0.0.1:5173 at first.",
     ),
     _text(
         "dashboard.password",
