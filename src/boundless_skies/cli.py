@@ -18,6 +18,12 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "demo": ("boundless_skies.demo.main", "demo", "node,cloud", "See it all at work on loopback."),
     "node": ("boundless_skies.node.main", "node", "node", "Run a telescope's node, or measure."),
     "queue": ("boundless_skies.queue_cli", "queue", "", "Look after queued measurements."),
+    "simulate": (
+        "boundless_skies.simulation.main",
+        "simulate",
+        "node,cloud",
+        "See a network of simulated telescopes at work.",
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,13 @@ class CloudsWord:
     points: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]
     rows: Mapping[str, int]
     interrupts: Mapping[str, Mapping[str, str]]
+
+    def all_points(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Give each point with its target."""
+        for curves in self.points.values():
+            for target, points in curves.items():
+                for point in points:
+                    yield target, point
 
 
 def hear_cloud(desk: OperatorDesk) -> CloudsWord:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from boundless_skies.node.catalogue import Catalogue
 from boundless_skies.node.catalogue.tycho2 import separation_deg
-from boundless_skies.sky import julian_date
+from boundless_skies.sky import Site, bjd_tdb
 from boundless_skies.sky.targets import named_stars
 
 SWING_MAG = 0.25
 """Half of what each of them goes up and down, magnitudes."""
+
+# Light crosses the Earth in 20 ms, in which none of these stars changes.
+_SOMEWHERE = Site(0.0, 0.0, 0.0)
 
 _SAME_STAR_DEG = 2.0 / 3600.0
 _BRIGHTEST_MAG, _FAINTEST_MAG = 7.5, 11.0
@@ -45,15 +48,29 @@ class SimulatedVariable:
         Parameters
         ----------
         instant : datetime
-            Aware.
+            Aware; the light that arrives at the Earth then.
 
         Returns
         -------
         float
-            Mean magnitude and a sine of the period, brightest at Julian date 0.
+            As :meth:`magnitude` has it.
         """
-        day, part = julian_date(instant)
-        turn = 2.0 * math.pi * ((day % self.period_d + part) / self.period_d)
+        return self.magnitude(bjd_tdb(instant, self.ra_deg, self.dec_deg, _SOMEWHERE))
+
+    def magnitude(self, bjd: float) -> float:
+        """Return the magnitude at a time.
+
+        Parameters
+        ----------
+        bjd : float
+            BJD_TDB, days.
+
+        Returns
+        -------
+        float
+            The mean, and around it a sine of the star's period that is brightest at 0.
+        """
+        turn = 2.0 * math.pi * (bjd % self.period_d) / self.period_d
         return self.mean_mag - SWING_MAG * math.cos(turn)
 
 
