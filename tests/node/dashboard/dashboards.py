@@ -8,6 +8,7 @@
 """
 
 import http.client
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,14 +19,18 @@ from threading import Event
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import numpy as np
+from astropy.io import fits
+
 from boundless_skies.node.config import defaults
 from boundless_skies.node.config_text import annotated_yaml
 from boundless_skies.node.dashboard.dashboard import Dashboard
 from boundless_skies.node.schedule.states import PlanState
 from boundless_skies.node.schedule.work import PlannedItem
 from boundless_skies.node.storage.ledger import FILE_NAME as LEDGER_FILE
-from boundless_skies.node.storage.ledger import Ledger
+from boundless_skies.node.storage.ledger import FrameFile, Ledger
 from boundless_skies.node.storage.schedule import FILE_NAME, ScheduleStore
+from boundless_skies.sky import bjd_tdb
 
 NOW = datetime(2026, 3, 1, 21, 40, tzinfo=UTC)
 """A spring evening over Berlin: astronomical night."""
@@ -189,6 +194,8 @@ def make_config(folder: Path, **changed: Any) -> tuple[dict[str, Any], Path]:
         "observatory.latitude": 52.5,
         "observatory.longitude": 13.4,
         "cloud.data_dir": str(folder / "data"),
+        "cloud.enabled": True,
+        "cloud.url": "https://cloud.example.org",
         "cloud.api_key": "key-that-nobody-sees",
     } | changed
     path = folder / "config.yaml"
@@ -269,3 +276,90 @@ def running_dashboard(
         dashboard.stop()
         store.close()
         ledger.close()
+
+
+SIDE_PX = (480, 640)
+_SCALE_DEG = 2.4 / 3600.0
+TARGET = (143.0, 53.0)
+
+
+def write_frame(path: Path, *, with_wcs: bool = True) -> None:
+    """Write a frame of the second target with some stars around it."""
+    header = fits.Header({"DATE-OBS": NOW.strftime("%Y-%m-%dT%H:%M:%S"), "EXPTIME": 20.0})
+    if with_wcs:
+        header.update(
+            {
+                "CTYPE1": "RA---TAN",
+                "CTYPE2": "DEC--TAN",
+                "CRVAL1": TARGET[0],
+                "CRVAL2": TARGET[1],
+                "CRPIX1": SIDE_PX[1] / 2,
+                "CRPIX2": SIDE_PX[0] / 2,
+                "CDELT1": -_SCALE_DEG,
+                "CDELT2": _SCALE_DEG,
+                "RADESYS": "ICRS",
+            }
+        )
+    header_stars = [(SIDE_PX[1] / 2 - 1, SIDE_PX[0] / 2 - 1, 9_000.0)]
+    rng = np.random.default_rng(5)
+    stars = header_stars + [
+        (x, y, 10 ** rng.uniform(2.2, 4.3))
+        for x, y in rng.uniform((10, 10), (SIDE_PX[1] - 10, SIDE_PX[0] - 10), (90, 2))
+    ]
+    image = rng.normal(900.0, 22.0, SIDE_PX)
+    y_px, x_px = np.indices(SIDE_PX)
+    for x, y, height in stars:
+        image += height * np.exp(-((x_px - x) ** 2 + (y_px - y) ** 2) / (2 * 1.6**2))
+    fits.PrimaryHDU(np.clip(image, 0, 65_535).astype(np.uint16), header).writeto(path)
+
+
+def measurement(minutes: float, magnitude: float, file: str, **changed: Any) -> dict[str, Any]:
+    """Return a measurement of the second target, so long after the clock's instant."""
+    at = NOW + timedelta(minutes=minutes)
+    return {
+        "target_name": "SS UMa <b>",
+        "bjd": bjd_tdb(at, *TARGET),
+        "magnitude": magnitude,
+        "uncertainty": 0.018,
+        "filter": "CV",
+        "airmass": 1.05,
+        "fwhm": 3.1,
+        "snr": 60.0,
+        "comparison_stars": 2,
+        "quality_flag": "good",
+        "node_id": "berlin-1",
+        "zero_point": 21.0,
+        "zp_scatter": 0.02,
+        "fits_file": file,
+        "aperture_px": 6.0,
+        "annulus_px": [11.0, 17.0],
+        "comparisons": [
+            {"name": "C1", "ra_deg": TARGET[0] + 0.12, "dec_deg": TARGET[1] + 0.05},
+            {"name": "C2", "ra_deg": TARGET[0] - 0.15, "dec_deg": TARGET[1] - 0.08},
+        ],
+    } | changed
+
+
+def fill_sky(node: RunningDashboard, *, points: int = 46, with_wcs: bool = True) -> None:
+    """Put a night's measurements into the ledger, the last of them of a frame that is there."""
+    for number in range(points):
+        minutes = -2.0 * (points - number)
+        last = number == points - 1
+        path = node.folder / ("last.fits" if last else f"frame-{number}.fits")
+        if last:
+            write_frame(path, with_wcs=with_wcs)
+        hump = 0.14 * max(0.0, 1 - abs((number % 30) - 12) / 9)
+        wobble = 0.012 * math.sin(number * 7.3)
+        flag = {7: "acceptable", 21: "poor"}.get(number, "good")
+        node.ledger.keep_measured(
+            FrameFile(number + 1, str(path), 100),
+            measurement(
+                minutes,
+                15.2 - hump + wobble,
+                path.name,
+                quality_flag=flag,
+                uncertainty=0.018 + 0.03 * (flag == "poor"),
+                is_limit=number == 33,
+            ),
+        )
+        node.clock.instant += timedelta(microseconds=1)

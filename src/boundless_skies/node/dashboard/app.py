@@ -1,5 +1,6 @@
 """The dashboard's web application."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -13,12 +14,13 @@ from litestar.params import FromPath
 from litestar.response import Redirect, ServerSentEvent
 from litestar.types import ASGIApp
 
-from boundless_skies.node.dashboard import night_pages
+from boundless_skies.node.dashboard import night_pages, settings_pages, sky_pages
 from boundless_skies.node.dashboard.desk import Desk
 from boundless_skies.node.dashboard.gate import SIGN_IN_PATH, Gate
 from boundless_skies.node.dashboard.pulse import Pulse
 from boundless_skies.node.dashboard.rendering import Assets, Renderer
 from boundless_skies.node.dashboard.shell import NodeRequest, Page, Shell, go_to, visit_of
+from boundless_skies.node.dashboard.sky_view import Sky
 from boundless_skies.node.dashboard.visits import Attempts, Password, Sessions
 from boundless_skies.node.errors import NodeError
 
@@ -45,19 +47,25 @@ async def send_changes(shell: NamedDependency[Shell]) -> Response[Any]:
     return ServerSentEvent(shell.pulse.changes())
 
 
-@get(SIGN_IN_PATH, sync_to_thread=False)
-def show_sign_in(request: NodeRequest, shell: NamedDependency[Shell]) -> Response[str] | Redirect:
+@get(SIGN_IN_PATH)
+async def show_sign_in(
+    request: NodeRequest, shell: NamedDependency[Shell]
+) -> Response[str] | Redirect:
     """Ask for the password."""
     if visit_of(request).signed_in:
         return go_to("/")
     return shell.show(request, "sign_in.html")
 
 
-@post(SIGN_IN_PATH, sync_to_thread=True)
-def sign_in(
+@post(SIGN_IN_PATH)
+async def sign_in(
     request: NodeRequest, shell: NamedDependency[Shell], gate: NamedDependency[Gate]
 ) -> Response[str] | Redirect:
     """Let in whoever knows the password."""
+    return await asyncio.to_thread(_sign_in, request, shell, gate)
+
+
+def _sign_in(request: NodeRequest, shell: Shell, gate: Gate) -> Response[str] | Redirect:
     visit = visit_of(request)
     wait_s = shell.attempts.wait_s(visit.address)
     if wait_s:
@@ -98,6 +106,7 @@ def make_app(desk: Desk, host: str, port: int, password: Password) -> tuple[ASGI
         dependencies={
             "shell": _given(shell),
             "assets": _given(assets),
+            "sky": _given(Sky(desk)),
             "gate": Provide(lambda: gate, sync_to_thread=False),
         },
         exception_handlers={
@@ -116,8 +125,19 @@ def make_app(desk: Desk, host: str, port: int, password: Password) -> tuple[ASGI
     return gate, pulse
 
 
+# Litestar wraps a handler twice that asks for a thread and shares its path with another method:
+# those that do so go into the thread by themselves.
 def _handlers() -> Sequence[HTTPRouteHandler]:
-    return [send_asset, send_changes, show_sign_in, sign_in, sign_out, *night_pages.HANDLERS]
+    return [
+        send_asset,
+        send_changes,
+        show_sign_in,
+        sign_in,
+        sign_out,
+        *night_pages.HANDLERS,
+        *sky_pages.HANDLERS,
+        *settings_pages.HANDLERS,
+    ]
 
 
 def _given(value: Any) -> Provide:

@@ -13,7 +13,7 @@ import uvicorn
 from boundless_skies.node.clock import Clock, SystemClock
 from boundless_skies.node.dashboard.app import make_app
 from boundless_skies.node.dashboard.desk import Desk
-from boundless_skies.node.dashboard.gate import is_loopback
+from boundless_skies.node.dashboard.gate import exposure_problem
 from boundless_skies.node.dashboard.log_tail import LogTail, secrets_of
 from boundless_skies.node.dashboard.visits import Password
 from boundless_skies.node.storage.ledger import Ledger
@@ -163,25 +163,3 @@ class Dashboard:
     def _run(server: uvicorn.Server, listener: socket.socket) -> None:
         with listener:
             asyncio.run(server.serve(sockets=[listener]))
-
-
-def exposure_problem(block: Mapping[str, Any]) -> str:
-    """Return why the dashboard must not be served as the config wants it.
-
-    Parameters
-    ----------
-    block : Mapping
-        The config's block ``dashboard``.
-
-    Returns
-    -------
-    str
-        A sentence; empty where nothing stands against it.
-    """
-    if is_loopback(block["host"]) or block["password"]:
-        return ""
-    return (
-        f"dashboard.host is {block['host']}, which other computers reach, but there is no "
-        "dashboard.password: anybody there could steer your telescope. Set a password, or "
-        "dashboard.host to 127.0.0.1."
-    )

@@ -61,6 +61,28 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def exposure_problem(block: Mapping[str, Any]) -> str:
+    """Return why the dashboard must not be served as the config wants it.
+
+    Parameters
+    ----------
+    block : Mapping
+        The config's block ``dashboard``.
+
+    Returns
+    -------
+    str
+        A sentence; empty where nothing stands against it.
+    """
+    if is_loopback(block["host"]) or block["password"]:
+        return ""
+    return (
+        f"dashboard.host is {block['host']}, which other computers reach, but there is no "
+        "dashboard.password: anybody there could steer your telescope. Set a password, or "
+        "dashboard.host to 127.0.0.1."
+    )
+
+
 def own_names() -> frozenset[str]:
     """Return the names by which other computers may call this one."""
     name = socket.gethostname().lower()

@@ -1,5 +1,6 @@
 """The night's page and the owner's words to it."""
 
+import asyncio
 from http import HTTPStatus
 
 from litestar import Response, get, post
@@ -51,7 +52,7 @@ def accept(request: NodeRequest, shell: NamedDependency[Shell]) -> Response[str]
     if form.all("order"):
         keep = [work.item_id for work in _ordered(plan, form) if str(work.id) in form.all("keep")]
         if not keep:
-            return _show_edit(
+            return _show_draft(
                 request, shell, plan, form, "Nothing is left of the plan: reject it instead."
             )
     try:
@@ -72,24 +73,34 @@ def reject(request: NodeRequest, shell: NamedDependency[Shell]) -> Response[str]
     return _show_night(request, shell, NO_LONGER_WAITS)
 
 
-@get("/plan/edit", sync_to_thread=True)
-def show_edit(request: NodeRequest, shell: NamedDependency[Shell]) -> Response[str] | Redirect:
+@get("/plan/edit")
+async def show_edit(
+    request: NodeRequest, shell: NamedDependency[Shell]
+) -> Response[str] | Redirect:
     """Show the plan that waits, to be put in order."""
+    return await asyncio.to_thread(_show_edit, request, shell)
+
+
+def _show_edit(request: NodeRequest, shell: Shell) -> Response[str] | Redirect:
     plan = shell.desk.store.waiting_plan()
     if plan is None:
         return go_to("/")
     numbers = [str(work.id) for work in plan.items]
-    return _show_edit(request, shell, plan, Form({"order": numbers, "keep": numbers}))
+    return _show_draft(request, shell, plan, Form({"order": numbers, "keep": numbers}))
 
 
-@post("/plan/edit", sync_to_thread=True)
-def edit(request: NodeRequest, shell: NamedDependency[Shell]) -> Page:
+@post("/plan/edit")
+async def edit(request: NodeRequest, shell: NamedDependency[Shell]) -> Page:
     """Move an item of the draft up or down; nothing is kept until the plan is accepted."""
+    return await asyncio.to_thread(_edit, request, shell)
+
+
+def _edit(request: NodeRequest, shell: Shell) -> Page:
     form = visit_of(request).form
     plan = _waiting(form, shell)
     if plan is None:
         return _show_night(request, shell, NO_LONGER_WAITS)
-    return _show_edit(request, shell, plan, form)
+    return _show_draft(request, shell, plan, form)
 
 
 def _show_night(request: NodeRequest, shell: Shell, problem: str = "") -> Page:
@@ -102,7 +113,7 @@ def _show_night(request: NodeRequest, shell: Shell, problem: str = "") -> Page:
     )
 
 
-def _show_edit(
+def _show_draft(
     request: NodeRequest, shell: Shell, plan: PlanRecord, form: Form, problem: str = ""
 ) -> Page:
     items, moved = _ordered(plan, form), ""

@@ -11,8 +11,9 @@ _NOW_S = 5.0
 
 
 def iso(instant: datetime) -> str:
-    """Return an instant as ISO 8601 in UTC with Z, to the second."""
-    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    """Return an instant as ISO 8601 in UTC with Z, to the nearest second."""
+    rounded = datetime.fromtimestamp(round(instant.timestamp()), UTC)
+    return f"{rounded:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def clock(instant: datetime | None) -> str:

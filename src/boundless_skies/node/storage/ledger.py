@@ -183,6 +183,19 @@ class Ledger:
         )
         return [json.loads(row[0]) for row in rows]
 
+    def newest(self, limit: int = 100) -> list[tuple[FrameFile, dict[str, Any]]]:
+        """Return the measurements kept last, handed over or not, newest first."""
+        of_state = (
+            "SELECT * FROM (SELECT mtime_ns, path, size, measurement, at FROM frame"
+            " WHERE state = '{}' ORDER BY at DESC LIMIT :limit)"
+        )
+        rows = self._run(
+            f"{of_state.format('measured')} UNION ALL {of_state.format('handed')}"
+            " ORDER BY at DESC, mtime_ns DESC LIMIT :limit",
+            {"limit": limit},
+        )
+        return [(FrameFile(*row[:3]), json.loads(row[3])) for row in rows]
+
     def refused(self) -> list[tuple[FrameFile, str]]:
         """Return the frames that could not be measured, each with the reason."""
         rows = self._run(
@@ -226,7 +239,7 @@ class Ledger:
     def _stamp(self) -> str:
         return self._now().isoformat(timespec="milliseconds")
 
-    def _run(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
+    def _run(self, statement: str, values: tuple[Any, ...] | dict[str, Any] = ()) -> list[Any]:
         try:
             with self._lock:
                 return self._base.execute(statement, values).fetchall()
