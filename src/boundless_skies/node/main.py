@@ -21,6 +21,7 @@ from boundless_skies.node.config_text import annotated_yaml
 from boundless_skies.node.errors import NodeError
 from boundless_skies.node.optional_names import OptionalNames
 from boundless_skies.node.photometry.settings import Method
+from boundless_skies.node.plan_cli import plan as plan_commands
 from boundless_skies.node.storage.data_folder import FolderLock, make_data_folder, node_runs
 from boundless_skies.node.storage.status_file import read_status
 from boundless_skies.node.telescope_cli import telescope
@@ -68,6 +69,7 @@ def node() -> None:
     """  # noqa: D301 - click wants the backspace itself
 
 
+node.add_command(plan_commands)
 node.add_command(telescope)
 
 
