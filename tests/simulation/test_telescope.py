@@ -210,8 +210,8 @@ def test_silent_mount_can_still_be_given_up_on() -> None:
 
 def test_frame_holds_the_light_of_the_star() -> None:
     """A magnitude brighter is 2.512 times the light; so is 2.512 times the exposure."""
-    faint, _ = telescope(stars=(Star(10.5),))
-    bright, _ = telescope(stars=(Star(9.5),))
+    faint, _ = telescope(stars=(Star(8.5),))
+    bright, _ = telescope(stars=(Star(7.5),))
     ratio = 10.0**0.4
     light = light_adu(faint)
     assert light_adu(bright) / light == pytest.approx(ratio, rel=0.03)
@@ -221,7 +221,7 @@ def test_frame_holds_the_light_of_the_star() -> None:
 def test_clouds_take_light() -> None:
     """A magnitude of clouds leaves 40 percent, for as long as they are there."""
     scope, clock = telescope(
-        cue(Trouble.CLOUDS, after_s=1000.0, lasts_s=100.0, strength=1.0), stars=(Star(9.0),)
+        cue(Trouble.CLOUDS, after_s=1000.0, lasts_s=100.0, strength=1.0), stars=(Star(7.5),)
     )
     clear = light_adu(scope)
     clock.sleep(1010.0 - clock.monotonic(), NEVER)
@@ -239,7 +239,7 @@ def test_frame_is_the_same_for_the_same_seed() -> None:
 
 def test_dark_shows_no_star() -> None:
     """With the shutter closed there is bias and its noise."""
-    scope, _ = telescope(stars=(Star(6.0),))
+    scope, _ = telescope(stars=(Star(4.0),))
     dark = scope.camera.expose(10.0, light=False, stop=NEVER).pixels
     assert dark.mean() == pytest.approx(300.0, abs=1.0)
     assert dark.max() < 330
@@ -289,7 +289,7 @@ def test_abort_from_another_thread_ends_an_exposure() -> None:
 
 def test_star_trails_without_tracking() -> None:
     """The same light covers more pixels, along one direction."""
-    scope, _ = telescope(stars=(Star(9.5),))
+    scope, _ = telescope(stars=(Star(7.5),))
     sharp = near_middle(scope).max()
     scope.mount.set_tracking(False)
     assert near_middle(scope).max() < 0.5 * sharp

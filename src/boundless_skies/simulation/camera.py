@@ -45,8 +45,8 @@ class VariableStar(Protocol):
 
 
 def _small_camera() -> Camera:
-    """Return one whose frames are rendered and measured in a moment."""
-    return Camera(height_px=480, width_px=360, scale_arcsec_px=7.0)
+    """Return one whose frames are rendered and measured in a moment, at a small telescope."""
+    return Camera(height_px=480, width_px=360, scale_arcsec_px=7.0, zero_point=20.3, sky_adu=200.0)
 
 
 @dataclass(frozen=True, kw_only=True)

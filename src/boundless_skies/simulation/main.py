@@ -24,18 +24,20 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 
-_HEADINGS = {
-    "planned": "planned",
-    "exposed": "exposed",
-    "cut_off": "cut off",
-    "not_begun": "not begun",
-    "measured": "measured",
-    "unmeasured": "refused",
-    "delivered": "delivered",
-    "lost": "lost",
-    "duplicated": "twice",
-    "untold": "untold",
-}
+_HEADINGS = (
+    "planned",
+    "exposed",
+    "cut\noff",
+    "not\nbegun",
+    "meas-\nured",
+    "refused",
+    "deliv-\nered",
+    "lost",
+    "twice",
+    "untold",
+)
+"""Of the fields of an account, in their order, so narrow that a terminal of 80 takes them."""
+
 _MUST_BE_ZERO = ("lost", "duplicated", "untold")
 
 
@@ -160,7 +162,9 @@ def _progress(console: Console, folder: Path, settings: "WorldSettings") -> Iter
 
         def show(standing: "Standing") -> None:
             bar.update(nights, completed=standing.nights_done)
-            bar.update(frames, completed=standing.frames, total=standing.planned)
+            # Interrupts bring more than was planned.
+            most = max(standing.planned, standing.frames)
+            bar.update(frames, completed=standing.frames, total=most)
 
         def tell(sentence: str) -> None:
             console.print(sentence, style="dim", highlight=False)
@@ -192,10 +196,10 @@ def _told(
 
 
 def _show(console: Console, outcome: "Outcome", world: "World", took_s: float) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("station", no_wrap=True)
-    for heading in _HEADINGS.values():
-        table.add_column(heading.replace(" ", "\n"), justify="right", vertical="bottom")
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right")
     for name, account in outcome.accounts.items():
         table.add_row(name, *_cells(account))
     whole = outcome.total
@@ -217,7 +221,7 @@ def _show(console: Console, outcome: "Outcome", world: "World", took_s: float) -
             "three of their stated uncertainties.",
             highlight=False,
         )
-    words = "  ".join(f"{_HEADINGS[name]} {getattr(whole, name)}" for name in _MUST_BE_ZERO)
+    words = "  ".join(f"{name} {getattr(whole, name)}" for name in _MUST_BE_ZERO)
     style = "bold green" if outcome.balance else "bold red"
     console.print(words, style=style, highlight=False)
 
