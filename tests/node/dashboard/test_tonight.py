@@ -111,8 +111,8 @@ def test_a_waiting_plan_says_what_is_new(node: RunningDashboard) -> None:
     changed = [*night_items()[1:], item("V404 Cyg", 306.0, 33.9)]
     node.put_plan("B", changed, accepted=False)
     page = node.get("/").text
-    assert "New: V404 Cyg." in page
-    assert "Gone: U Gem." in page
+    assert "V404 Cyg is new: starts at any time, 30 × 20 s." in page
+    assert "U Gem is no longer in the plan." in page
 
 
 def test_what_could_not_be_read_is_told(node: RunningDashboard) -> None:

@@ -17,6 +17,7 @@ from boundless_skies.node.dashboard.night_chart import (
     state_class,
 )
 from boundless_skies.node.dashboard.words import clock, counted, span
+from boundless_skies.node.schedule.changes import ChangeKind, plan_changes
 from boundless_skies.node.schedule.states import FINAL, RUNNING, Command, PlanState, Step
 from boundless_skies.node.schedule.work import AskedCommand, Latch, PlanRecord, Work
 from boundless_skies.node.storage.schedule import ScheduleStore
@@ -112,7 +113,7 @@ def tonight(desk: Desk) -> Tonight:
         waiting=waiting,
         waiting_rows=[_row(one, desk) for one in spans(waiting.items, now)] if waiting else [],
         waiting_pictures=_pictures(desk, spans(waiting.items, now), now) if waiting else None,
-        changes=plan_changes(plan, waiting) if waiting else [],
+        changes=_changes(plan, waiting),
         latch=latch,
         asked=[_asked(one, store) for one in store.asked_commands()],
         moves_telescope=desk.moves_telescope,
@@ -175,35 +176,12 @@ def tally(work: Sequence[Work]) -> str:
     return ", ".join(f"{steps.count(name)} {name}" for name in order if name in steps)
 
 
-def plan_changes(before: PlanRecord | None, after: PlanRecord) -> list[str]:
-    """Return in sentences how a plan differs from the one before it."""
-    if before is None:
+def _changes(before: PlanRecord | None, after: PlanRecord | None) -> list[str]:
+    """Return in sentences what a plan that waits changes against the one before it."""
+    if before is None or after is None:
         return []
-    old, new = ({_what(work): work for work in plan.items} for plan in (before, after))
-    told = [f"New: {new[key].target}." for key in new if key not in old]
-    told += [f"Gone: {old[key].target}." for key in old if key not in new]
-    for key in new:
-        if key in old and (change := _changed(old[key], new[key])):
-            told.append(f"{new[key].target}: {change}.")
-    return told
-
-
-def _what(work: Work) -> str:
-    return work.target.casefold()
-
-
-def _changed(before: Work, after: Work) -> str:
-    old, new = _facts(before), _facts(after)
-    return ", ".join(f"{name} {old[name]} → {new[name]}" for name in new if old[name] != new[name])
-
-
-def _facts(work: Work) -> dict[str, str]:
-    return {
-        "exposures": f"{work.count} × {work.exposure_s:g} s",
-        "filter": work.filter or "any",
-        "start": clock(work.start_utc),
-        "end": clock(work.end_utc),
-    }
+    changes = plan_changes(before.items, after.items)
+    return [change.sentence for change in changes if change.kind is not ChangeKind.SAME]
 
 
 def _interrupts(store: ScheduleStore, now: datetime) -> list[Work]:
