@@ -9,7 +9,7 @@ from boundless_skies.node.devices.capabilities import Exposure, Telescope
 from boundless_skies.node.devices.errors import DeviceRefused
 from boundless_skies.node.errors import FrameError
 from boundless_skies.node.fits.frame import read_frame
-from boundless_skies.node.fits.writing import FrameFacts, write_frame
+from boundless_skies.node.fits.writing import FrameFacts, FrameNotWritten, write_frame
 from boundless_skies.node.photometry.detection import detect
 from boundless_skies.node.schedule.work import Work
 from boundless_skies.node.solving.field import Solver
@@ -77,8 +77,10 @@ class Centring:
 
         Raises
         ------
-        DeviceError
-            If a device says no, or does not answer.
+        DeviceRefused
+            If the mount says no.
+        DeviceUnreachable
+            If a device does not answer.
         Stopped
             If `stop` was set.
         """
@@ -95,10 +97,10 @@ class Centring:
         return None
 
     def _where(self, work: Work, stop: Event) -> tuple[float, float] | None:
-        exposure = self._telescope.camera.expose(self._exposure_s, binning=1, stop=stop)
         try:
+            exposure = self._telescope.camera.expose(self._exposure_s, binning=1, stop=stop)
             return self._solved(exposure, work)
-        except FrameError as error:
+        except (DeviceRefused, FrameError, FrameNotWritten) as error:
             log.warning("%s could not be centred: %s", work.target, error)
             return None
 

@@ -7,9 +7,10 @@ from threading import Event
 import numpy as np
 
 from boundless_skies.node.devices.capabilities import CanExpose, CanFocus
+from boundless_skies.node.devices.errors import DeviceRefused
 from boundless_skies.node.errors import FrameError
 from boundless_skies.node.fits.frame import read_frame
-from boundless_skies.node.fits.writing import FrameFacts, write_frame
+from boundless_skies.node.fits.writing import FrameFacts, FrameNotWritten, write_frame
 from boundless_skies.node.photometry.detection import detect
 
 log = logging.getLogger(__name__)
@@ -62,8 +63,10 @@ class Focusing:
 
         Raises
         ------
-        DeviceError
-            If a device says no, or does not answer.
+        DeviceRefused
+            If the focuser says no.
+        DeviceUnreachable
+            If a device does not answer.
         Stopped
             If `stop` was set.
         """
@@ -85,11 +88,11 @@ class Focusing:
 
     def _size_px(self, place: int, stop: Event) -> float | None:
         self._focuser.move_focus(place, stop)
-        exposure = self._camera.expose(self._exposure_s, binning=1, stop=stop)
-        write_frame(self._path, exposure, FrameFacts(object_name="Focus"))
         try:
+            exposure = self._camera.expose(self._exposure_s, binning=1, stop=stop)
+            write_frame(self._path, exposure, FrameFacts(object_name="Focus"))
             found = detect(read_frame(self._path))
-        except FrameError as error:
+        except (DeviceRefused, FrameError, FrameNotWritten) as error:
             log.warning("Focusing at %d: %s", place, error)
             return None
         return found.fwhm_px if len(found.field) >= LEAST_STARS else None

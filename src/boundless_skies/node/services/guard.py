@@ -142,11 +142,17 @@ class Guard:
 
     def look(self) -> str | None:
         """Ask the weather and the mount once; return what is unsafe, and stop for it."""
-        weather, mount = self._weather_danger(), self._mount_danger()
-        self.danger = weather or mount
-        if self.danger and self._moved():
-            self._stop_as_unsafe(self.danger)
+        danger = self._weather_danger() or self._mount_danger()
+        self.danger = danger or self._unheard()
+        if danger and self._moved():
+            self._stop_as_unsafe(danger)
         return self.danger
+
+    def _unheard(self) -> str | None:
+        """Tell where nothing may move yet: behind a silent station there may be a storm."""
+        if self._telescope.weather is None or self.weather is not None:
+            return None
+        return "The weather station has not answered since this node's start."
 
     def _stop_as_unsafe(self, danger: str) -> None:
         # The latch first: it is on disk before anything else can fail.

@@ -29,6 +29,8 @@ from boundless_skies.sky import Site
 log = logging.getLogger(__name__)
 
 FAILED_IN_A_ROW_MAX = 3
+PAUSE_AFTER_FAILURE_S = 10.0
+"""Rest before the next exposure, as a camera may need a while to come round (s)."""
 
 
 class Left(Exception):  # noqa: N818 - no fault: the work goes to another step
@@ -108,6 +110,9 @@ class Observing:
         DeviceUnreachable
             If it does not answer.
         """
+        if work.step is not Step.PENDING:
+            # A node that was killed has left the camera exposing.
+            self._telescope.camera.abort_exposure()
         self._point(work)
         self._centre(self._fresh(work))
         self._focus_if_due(self._fresh(work))
@@ -151,10 +156,12 @@ class Observing:
         wheel.move_filter(work.filter, self._halt.event)
 
     def _centre(self, work: Work) -> None:
-        self._where = None
+        where = None
         if self._centring is not None:
             self._may_go_on(work)
-            self._where = self._centring.centre(self._to(work, Step.CENTRING), self._halt.event)
+            where = self._centring.centre(self._to(work, Step.CENTRING), self._halt.event)
+        # Asked here and not for each frame: a mount that is silent then shall cost no frame.
+        self._where = where or self._telescope.mount.position()
 
     def _focus_if_due(self, work: Work) -> None:
         if self._focusing is None or not self._focus_every_s:
@@ -181,6 +188,7 @@ class Observing:
                     raise Left(
                         Step.FAILED, f"{failed} exposures in a row failed: {error}"
                     ) from None
+                self._clock.sleep(PAUSE_AFTER_FAILURE_S, self._halt.event)
             work = self._fresh(work)
         self._end(work)
 
@@ -211,7 +219,7 @@ class Observing:
         self._store.save_exposure(work.id, number)
 
     def _facts(self, work: Work, number: int, exposure: Exposure) -> FrameFacts:
-        ra_deg, dec_deg = self._where or self._telescope.mount.position()
+        ra_deg, dec_deg = self._where or (work.ra_deg, work.dec_deg)
         return FrameFacts(
             object_name=work.target,
             ra_deg=ra_deg,

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,11 @@ IDLE_PARK_S = 300.0
 PARK_LIMIT_S = 300.0
 """How long parking is tried again when the node stops (s)."""
 
+TROUBLE_REST_S = 300.0
+"""Rest before work is begun again after trouble of the schedule itself, as a full disk (s)."""
+
 _NIGHT_KEPT = timedelta(minutes=10)
+_FROM_MORNING_TO_EVENING = timedelta(hours=13)
 _WAITS: frozenset[Rule] = frozenset({Rule.LATCH, Rule.WEATHER})
 
 
@@ -201,10 +206,19 @@ class ScheduleRunner:
         except NodeError as error:
             self._doing = str(error)
             log.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
-            self._clock.sleep(self._settings.turn_s, stop)
+            self._rest_after_trouble(stop)
         except Exception:
             log.exception("Unexpected trouble in the schedule; the telescope is parked.")
             self._latch("The schedule met unexpected trouble; the log tells it.")
+            self._rest_after_trouble(stop)
+
+    def _rest_after_trouble(self, stop: threading.Event) -> None:
+        """Park without the schedule: it may be what cannot be read or written."""
+        self._retry_at_s = self._clock.monotonic() + TROUBLE_REST_S
+        try:
+            self._rest(self._doing, stop)
+        except NodeError as error:
+            log.warning("The telescope is not parked yet: %s", error)
             self._clock.sleep(self._settings.turn_s, stop)
 
     def _latch(self, reason: str) -> None:
@@ -218,6 +232,7 @@ class ScheduleRunner:
         self._observing.settle_open()
         self._obey()
         self._expire_plan()
+        self._skip_what_is_over(self._clock.now())
         reason = self._store.unsafe_reason()
         if reason is not None or self._guard.danger is not None:
             self._rest(f"Stopped as unsafe: {reason}" if reason else str(self._guard.danger), stop)
@@ -247,11 +262,11 @@ class ScheduleRunner:
             return
         now_s = self._clock.monotonic()
         if self._idle_since_s is None:
-            self._idle_since_s = now_s
             try:
                 self._telescope.mount.set_tracking(False)
             except DeviceRefused:
                 self._park(stop)
+            self._idle_since_s = now_s
         elif now_s - self._idle_since_s >= IDLE_PARK_S:
             self._park(stop)
 
@@ -400,14 +415,32 @@ class ScheduleRunner:
         if work.step in RUNNING:
             self._leave(work, Step.PREEMPTED, refusal.sentence)
 
+    def _skip_what_is_over(self, now: datetime) -> None:
+        """Skip what cannot begin any more, also while weather or the latch keeps all waiting."""
+        for work in self._store.open_work():
+            last = self._last_instant(work, now)
+            if work.step in RUNNING or last is None or now + _length(work) <= last:
+                continue
+            verdict = self._verdict(work, now)
+            reason = verdict.sentence if isinstance(verdict, Refusal) else self._guard.danger or ""
+            over = f"Its time was over at {last:%Y-%m-%dT%H:%MZ}."
+            self._waits.pop(work.id, None)
+            self._leave(work, Step.SKIPPED, f"{reason} {over}".strip())
+
+    def _last_instant(self, work: Work, now: datetime) -> datetime | None:
+        """Return when work must have ended: at its own end, or with its night."""
+        if work.id in self._overruled:
+            return _end_of_night(now, self._site, self._limits.sun_altitude_deg)
+        since = work.start_utc or work.changed_at
+        return work.end_utc or _end_of_night(since, self._site, self._limits.sun_altitude_deg)
+
     def _is_lost(self, work: Work, refusal: Refusal, now: datetime) -> bool:
         """Tell whether the work cannot be done any more in its night."""
         if refusal.rule in _WAITS:
             return False
         if refusal.rule is Rule.TOO_LATE or refusal.when_possible is None:
             return True
-        night = self._night_at(now)
-        last = work.end_utc or (night.ends if night else None)
+        last = self._last_instant(work, now)
         return last is not None and refusal.when_possible >= last
 
     # One work
@@ -476,3 +509,16 @@ class ScheduleRunner:
                 why = "the owner asked for it" if asked else "it was sent as an interrupt"
                 raise Left(Step.PREEMPTED, f"{other.target} goes first: {why}.")
             self._put_off(other, verdict, now)
+
+
+def _length(work: Work) -> timedelta:
+    return timedelta(seconds=work.exposure_s)
+
+
+@lru_cache(maxsize=256)
+def _end_of_night(since: datetime, site: Site, sun_altitude_deg: float) -> datetime | None:
+    """Return when the night ends that is on at an instant, or comes next."""
+    night = night_around(since, site, sun_altitude_deg)
+    if night is not None and night.ends <= since:
+        night = night_around(since + _FROM_MORNING_TO_EVENING, site, sun_altitude_deg)
+    return None if night is None else night.ends
