@@ -4,7 +4,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,10 @@ from boundless_skies.node.storage.schedule import FILE_NAME, ScheduleStore
 
 EXIT_TROUBLE, EXIT_USAGE, EXIT_NOT_RUNNING = 1, 2, 3
 
+_NO_TELESCOPE = (
+    "This node moves no telescope. To let it, set telescope.enabled to true in its config, then "
+    "start it again."
+)
 _NO_NODE = "No node runs. Start it with: boundless node run"
 
 
@@ -33,6 +37,12 @@ class Place:
     folder: Path
     as_json: bool
     runs: bool
+    moves_telescope: bool
+
+    @property
+    def steered(self) -> bool:
+        """Whether a node is at the schedule that carries commands out."""
+        return self.runs and self.moves_telescope
 
     @contextlib.contextmanager
     def store(self) -> Iterator[ScheduleStore]:
@@ -83,7 +93,8 @@ def plan(context: click.Context, config_path: Path, as_json: bool) -> None:
     with _told_plainly():
         config = load_config(config_path)
     folder = Path(config["cloud"]["data_dir"]).expanduser().absolute()
-    context.obj = Place(folder, as_json, node_runs(folder))
+    moves_telescope = bool(config["telescope"]["enabled"])
+    context.obj = Place(folder, as_json, node_runs(folder), moves_telescope)
     if context.invoked_subcommand is None:
         context.invoke(show)
 
@@ -94,7 +105,7 @@ def _subcommand(*arguments: Callable[[Any], Any]) -> Callable[[Callable[..., int
     def made(work: Callable[..., int]) -> click.Command:
         @click.pass_obj
         def run(place: Place, /, *, as_json: bool, **values: Any) -> None:
-            place = Place(place.folder, place.as_json or as_json, place.runs)
+            place = replace(place, as_json=place.as_json or as_json)
             with _told_plainly(), place.store() as store:
                 code = work(place, store, **values)
             sys.exit(code)
@@ -192,7 +203,7 @@ def skip(place: Place, store: ScheduleStore, number: int) -> int:
     work = _work(store, number)
     if work.step in FINAL:
         return _answer(place, f"{work.target} is {work.step} already.", EXIT_TROUBLE)
-    if place.runs:
+    if place.steered:
         return _ask(place, store, Command.SKIP, work)
     # Nobody else is at it: the schedule itself can be told.
     if not store.advance(work.id, work.step, Step.SKIPPED, "taken out by the owner"):
@@ -218,7 +229,7 @@ def resume(place: Place, store: ScheduleStore) -> int:
     reason = store.unsafe_reason()
     if reason is None:
         return _answer(place, "The telescope is not stopped as unsafe.", EXIT_TROUBLE)
-    if place.runs:
+    if place.steered:
         return _ask(place, store, Command.RESUME_AFTER_UNSAFE)
     store.clear_unsafe()
     return _answer(place, f"It may move again. It had been stopped: {reason}")
@@ -227,14 +238,16 @@ def resume(place: Place, store: ScheduleStore) -> int:
 def _ask(place: Place, store: ScheduleStore, command: Command, work: Work | None = None) -> int:
     """Put a command down for the running node; none for a later one, whom it would surprise."""
     if not place.runs:
-        return _answer(place, f"Nothing was done. {_NO_NODE}", EXIT_NOT_RUNNING, done=False)
+        return _answer(place, f"Nothing was done. {_NO_NODE}", EXIT_NOT_RUNNING)
+    if not place.moves_telescope:
+        return _answer(place, f"Nothing was done. {_NO_TELESCOPE}", EXIT_TROUBLE)
     store.ask(command, work.id if work else None)
     about = f" for {work.target}" if work else ""
     return _answer(place, f"Asked{about}: {command}. See what comes of it: boundless node plan")
 
 
-def _answer(place: Place, sentence: str, code: int = 0, *, done: bool | None = None) -> int:
-    done = code == 0 if done is None else done
+def _answer(place: Place, sentence: str, code: int = 0) -> int:
+    done = code == 0
     if place.as_json:
         click.echo(json.dumps({"done": done, "told": sentence, "running": place.runs}))
     else:

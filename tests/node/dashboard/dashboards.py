@@ -194,6 +194,7 @@ def make_config(folder: Path, **changed: Any) -> tuple[dict[str, Any], Path]:
         "observatory.latitude": 52.5,
         "observatory.longitude": 13.4,
         "cloud.data_dir": str(folder / "data"),
+        "telescope.enabled": True,
         "cloud.enabled": True,
         "cloud.url": "https://cloud.example.org",
         "cloud.api_key": "key-that-nobody-sees",

@@ -177,6 +177,20 @@ def test_no_command_waits_for_a_node_to_come(owner: Owner, words: list[str]) -> 
     assert owner.store.asked_commands() == ()
 
 
+@pytest.mark.parametrize("words", [["run", "1"], ["abort"], ["park"]])
+def test_no_command_waits_for_a_telescope_to_come(owner: Owner, words: list[str]) -> None:
+    """A running node without a telescope would carry it out at some later start."""
+    text = owner.config.read_text()
+    block = text.index("\ntelescope:")
+    owner.config.write_text(text[:block] + text[block:].replace("true", "false", 1))
+    owner.puts_plan()
+    with owner.running_node():
+        told = owner.types(*words)
+    assert told.exit_code == 1
+    assert "moves no telescope" in told.output
+    assert owner.store.asked_commands() == ()
+
+
 def test_skip_and_resume_are_settled_without_a_node(owner: Owner) -> None:
     """The schedule itself is told."""
     owner.puts_plan()

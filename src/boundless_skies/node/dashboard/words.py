@@ -7,6 +7,7 @@ from boundless_skies.node.night.words import counted
 __all__ = ["ago", "clock", "counted", "day_clock", "iso", "span", "until"]
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3_600.0, 86_400.0
+_TOLD_IN_MINUTES_S = 99.5 * _MINUTE_S
 _NOW_S = 5.0
 
 
@@ -34,7 +35,7 @@ def span(seconds: float) -> str:
     seconds = abs(seconds)
     if seconds < 2 * _MINUTE_S:
         return counted(round(seconds), "second")
-    if seconds < 2 * _HOUR_S:
+    if seconds < _TOLD_IN_MINUTES_S:
         return counted(round(seconds / _MINUTE_S), "minute")
     if seconds < 2 * _DAY_S:
         return f"{seconds / _HOUR_S:.1f} hours"
