@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from astropy.io import fits
 
 from boundless_skies.node.schedule.states import PlanState, Step
 from boundless_skies.node.schedule.work import PlannedItem
@@ -55,6 +57,12 @@ class Station:
         return take_account(self.folder, NODE_ID, [PLAN_ID], word, self)  # type: ignore[arg-type]
 
 
+def expose(path: Path, minute: int) -> None:
+    """Write a frame of 20 s that was begun so many minutes after eight."""
+    header = fits.Header([("DATE-OBS", f"2026-11-24T20:{minute:02d}:00"), ("EXPTIME", 20.0)])
+    fits.PrimaryHDU(np.zeros((2, 2), np.uint16), header).writeto(path, overwrite=True)
+
+
 def measurement(path: Path, number: int) -> dict[str, Any]:
     """Return what the node measured in a frame."""
     return {
@@ -99,7 +107,7 @@ def station(tmp_path: Path) -> Station:
 
 def _measure(made: Station, ledger: Ledger, number: int) -> None:
     path = made.frame(number)
-    path.write_bytes(b"frame")
+    expose(path, number)
     found = measurement(path, number)
     frame = FrameFile(path.stat().st_mtime_ns, str(path), 5)
     ledger.keep_measured(frame, found)
@@ -133,18 +141,22 @@ def _delete_frame(station: Station) -> None:
 
 
 def _forget_measuring(station: Station) -> None:
-    station.frame(3).write_bytes(b"frame")
+    expose(station.frame(3), 3)
 
 
 def _measure_twice(station: Station) -> None:
     ledger = Ledger(station.folder / DATA_NAME / LEDGER_NAME)
-    station.frame(1).write_bytes(b"again")
+    expose(station.frame(1), 7)
     frame = FrameFile(1, str(station.frame(1)), 6)
     ledger.keep_measured(frame, measurement(station.frame(1), 7))
     ledger.mark_handed(frame)
     station.points.append(measurement(station.frame(1), 7))
     station.rows += 1
     ledger.close()
+
+
+def _expose_at_the_same_time(station: Station) -> None:
+    expose(station.frame(2), 1)
 
 
 def _tell_otherwise(station: Station) -> None:
@@ -168,6 +180,7 @@ def _plan_more(station: Station) -> None:
         (_delete_frame, {"lost": 1}),
         (_forget_measuring, {"lost": 1, "duplicated": 1}),
         (_measure_twice, {"duplicated": 1}),
+        (_expose_at_the_same_time, {"duplicated": 1}),
         (_tell_otherwise, {"untold": 1}),
         (_tell_nothing, {"untold": 1}),
         (_plan_more, {}),

@@ -16,9 +16,10 @@ from boundless_skies.cli import main
 from boundless_skies.node.config import load_config
 from boundless_skies.node.storage.schedule import FILE_NAME, ScheduleStore
 from boundless_skies.simulation.accounts import Account
+from boundless_skies.simulation.dial import Dial
 from boundless_skies.simulation.main import simulate
 from boundless_skies.simulation.scenario import CONFIG_NAME, DATA_NAME, make_stations
-from boundless_skies.simulation.station import Dial, read_progress, station_config
+from boundless_skies.simulation.station import read_progress, station_config
 
 COMMAND = [sys.executable, "-m", "boundless_skies.cli", "simulate"]
 NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)

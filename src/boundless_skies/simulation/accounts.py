@@ -1,11 +1,15 @@
 """The accounts: what each station planned, exposed and measured, against what the cloud holds."""
 
 import contextlib
+import datetime as dt
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from astropy.io import fits
 
 from boundless_skies.demo.books import take_books
 from boundless_skies.node.schedule.states import wire_state
@@ -18,6 +22,8 @@ from boundless_skies.simulation.operating import OperatorDesk
 from boundless_skies.simulation.scenario import DATA_NAME, FRAMES_NAME
 
 INTERRUPTS_MAX = 1_000
+
+_ROUNDING_S = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +51,9 @@ class Account:
         What is nowhere accounted for: frames without a file, frames neither measured nor
         refused, measurements that the cloud does not hold.
     duplicated : int
-        Rows that the cloud holds beyond one for each delivered measurement, and frames that
-        were measured twice.
+        Rows that the cloud holds beyond one for each delivered measurement, frames that were
+        measured twice, frames of nothing that was begun, and frames whose light was gathered
+        while the same camera gathered that of another.
     untold : int
         Items and interrupts of which the cloud believes something else than the node.
     """
@@ -205,8 +212,20 @@ def _of_frames(
         measured=len(handed),
         unmeasured=len(refused),
         lost=len(saved - there) + len((saved | there) - done.keys()),
-        duplicated=done.total() - len(done) + len(there - saved),
+        duplicated=done.total() - len(done) + len(there - saved) + _overlapping(folder),
     )
+
+
+def _overlapping(folder: Path) -> int:
+    """Count frames that began before another one of the same camera was over."""
+    spans = sorted(_span_s(path) for path in folder.glob("*.fits"))
+    return sum(1 for (_, over_s), (begun_s, _) in pairwise(spans) if begun_s < over_s - _ROUNDING_S)
+
+
+def _span_s(path: Path) -> tuple[float, float]:
+    header = fits.getheader(path)
+    begun_s = dt.datetime.fromisoformat(header["DATE-OBS"]).replace(tzinfo=dt.UTC).timestamp()
+    return begun_s, begun_s + float(header["EXPTIME"])
 
 
 def _of_cloud(handed: Sequence[dict[str, Any]], node_id: str, word: CloudsWord) -> Account:

@@ -11,6 +11,7 @@ from boundless_skies.wire import paths
 
 _ROOT = "/api/v1/operator"
 _OK = 200
+_TROUBLE = 500
 
 
 class CloudAway(DemoFailure):
@@ -79,5 +80,6 @@ class OperatorDesk:
         except (urllib3.exceptions.HTTPError, ValueError) as error:
             raise CloudAway(f"the cloud did not answer {path}: {error}") from None
         if reply.status != _OK:
-            raise DemoFailure(f"the cloud answered {path} with {reply.status}: {answer}")
+            kind = CloudAway if reply.status >= _TROUBLE else DemoFailure
+            raise kind(f"the cloud answered {path} with {reply.status}: {answer}")
         return answer

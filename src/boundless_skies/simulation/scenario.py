@@ -20,6 +20,7 @@ CONFIG_NAME = "config.yaml"
 PROGRESS_NAME = "progress.json"
 FRAMES_NAME = "frames"
 DATA_NAME = "data"
+DIAL_NAME = "dial"
 
 _LATITUDES_DEG, _LONGITUDES_DEG, _HEIGHTS_M = (30.0, 52.0), (-12.0, 40.0), (0.0, 2000.0)
 

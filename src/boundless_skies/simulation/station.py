@@ -7,11 +7,9 @@ import contextlib
 import datetime as dt
 import json
 import logging
-import mmap
 import multiprocessing
 import os
 import signal
-import struct
 import sys
 import threading
 import time
@@ -43,11 +41,13 @@ from boundless_skies.node.storage.ledger import Ledger
 from boundless_skies.node.storage.schedule import FILE_NAME as SCHEDULE_NAME
 from boundless_skies.node.storage.schedule import ScheduleStore
 from boundless_skies.simulation.clock import FastClock
+from boundless_skies.simulation.dial import Dial
 from boundless_skies.simulation.focuser import FocuserTraits
 from boundless_skies.simulation.mount import MountTraits
 from boundless_skies.simulation.scenario import (
     CONFIG_NAME,
     DATA_NAME,
+    DIAL_NAME,
     FRAMES_NAME,
     PROGRESS_NAME,
     SUN_ALTITUDE_DEG,
@@ -62,8 +62,6 @@ from cloud_communicator import CloudCommunicator
 
 log = logging.getLogger(__name__)
 
-_DIAL_NAME = "dial"
-_DIAL = struct.Struct("d")
 _BOOT_S = 90.0
 _LOOK_S = 0.1
 _BEAT_S = 2
@@ -71,33 +69,6 @@ _ARRIVES_BEFORE = dt.timedelta(minutes=10)
 _OWNER_LOOKS_S = 60.0
 _OWNER_WAITS_S = 900.0
 _TURN_S = 10.0
-
-
-class Dial:
-    """The computer's clock as it goes on without power: the simulated time, kept in a file.
-
-    Parameters
-    ----------
-    path : Path
-        The file, made where it is missing.
-    """
-
-    def __init__(self, path: Path) -> None:
-        with path.open("a+b") as file:
-            if file.tell() < _DIAL.size:
-                file.write(bytes(_DIAL.size - file.tell()))
-                file.flush()
-            # The kernel keeps what is written here when the process is killed.
-            self._shown = mmap.mmap(file.fileno(), _DIAL.size)
-
-    def read(self) -> dt.datetime | None:
-        """Return the time that was shown last; None for a new dial."""
-        (shown_s,) = _DIAL.unpack(self._shown)
-        return dt.datetime.fromtimestamp(shown_s, dt.UTC) if shown_s else None
-
-    def show(self, instant_s: float) -> None:
-        """Show a time, seconds since 1970."""
-        _DIAL.pack_into(self._shown, 0, instant_s)
 
 
 def station_config(plan: StationPlan, url: str) -> str:
@@ -214,7 +185,7 @@ class Station:
         self._telescope = self._build_telescope()
 
     def _wind_up(self) -> FastClock:
-        dial = Dial(Path(_DIAL_NAME))
+        dial = Dial(Path(DIAL_NAME))
         shown = dial.read()
         dusk = self._plan.nights[0].begins - _ARRIVES_BEFORE
         start = dusk if shown is None else shown + dt.timedelta(seconds=_BOOT_S)

@@ -19,10 +19,12 @@ from boundless_skies.demo.narration import DemoFailure
 from boundless_skies.demo.processes import Child, held_signals
 from boundless_skies.node.catalogue import Catalogue
 from boundless_skies.simulation.accounts import Account, hear_cloud, take_account
+from boundless_skies.simulation.dial import Dial
 from boundless_skies.simulation.operating import CloudAway, OperatorDesk
 from boundless_skies.simulation.planner import PlannerSettings, plan_night
 from boundless_skies.simulation.scenario import (
     CONFIG_NAME,
+    DIAL_NAME,
     FRAMES_NAME,
     StationPlan,
     evening_of,
@@ -133,6 +135,14 @@ class _Stand:
     process: ForkServerProcess | None = None
     node_id: str = ""
     plan_ids: list[str] = field(default_factory=list)
+    shown: dt.datetime | None = None
+    at_night: bool = False
+
+    def look(self) -> None:
+        """See whether its time goes on: it does so only while the telescope is at work."""
+        dial = self.folder / DIAL_NAME
+        before, self.shown = self.shown, Dial(dial).read() if dial.exists() else None
+        self.at_night = self.shown != before
 
     @property
     def done(self) -> int:
@@ -211,7 +221,7 @@ class World:
         settings = self._settings
         for number in range(settings.cloud_kills):
             yield (number + 1.0) / (settings.cloud_kills + 1.0), self._kill_cloud
-        for share in self._rng.uniform(0.02, 0.95, settings.node_kills):
+        for share in self._rng.uniform(0.02, 0.9, settings.node_kills):
             yield float(share), self._kill_station
         for number in range(settings.interrupts):
             yield (number + 0.4) / settings.interrupts, self._send_interrupt
@@ -247,7 +257,7 @@ class World:
         DemoFailure
             If something does not come up, or the world stands still.
         """
-        self._start_cloud(port="0")
+        self._url = _address(self._start_cloud(port="0"))
         self._start_stations()
         moved_at_s, before = time.monotonic(), (-1, -1)
         while self.standing.nights_done < self._settings.nights * self._settings.nodes:
@@ -268,6 +278,8 @@ class World:
         self._bring_stations_back()
         with contextlib.suppress(CloudAway):
             self._publish_due()
+        for stand in self._stands:
+            stand.look()
         self._fire_cues()
         self.standing.frames = sum(stand.frames() for stand in self._stands)
         self.standing.nights_done = sum(stand.done for stand in self._stands)
@@ -283,13 +295,13 @@ class World:
     def _desk(self) -> OperatorDesk:
         return OperatorDesk(self._url, self._key)
 
-    def _start_cloud(self, port: str) -> None:
+    def _start_cloud(self, port: str) -> Child:
         words = ["cloud", "--data", "cloud", "--port", port, "--registrations-per-hour", "0"]
         os.environ[ADMIN_KEY_VARIABLE] = self._key
         with held_signals():
             self._cloud = Child("cloud", words, log=self.folder / "cloud.log", folder=self.folder)
         del os.environ[ADMIN_KEY_VARIABLE]
-        self._url = self._cloud.wait_for_line(r"Cloud is up: (http://\S+)", _START_LIMIT_S)[1]
+        return self._cloud
 
     def _kill_cloud(self) -> bool:
         if self._cloud is None or self._cloud_back_at_s is not None:
@@ -301,11 +313,11 @@ class World:
         return True
 
     def _bring_cloud_back(self) -> None:
-        if self._cloud_back_at_s is None or time.monotonic() < self._cloud_back_at_s:
-            return
-        self._start_cloud(port=self._url.rpartition(":")[2])
-        self._cloud_back_at_s = None
-        self._tell("The cloud is back.")
+        """Start the cloud again; the stations do not wait until it is up, nor does the world."""
+        if self._cloud_back_at_s is not None and time.monotonic() >= self._cloud_back_at_s:
+            self._start_cloud(port=self._url.rpartition(":")[2])
+            self._cloud_back_at_s = None
+            self._tell("The cloud is started again.")
 
     def _publish_due(self) -> None:
         """Publish a station's next plan once it has registered, and has its last night behind."""
@@ -365,11 +377,11 @@ class World:
             stand.process.start()
 
     def _kill_station(self) -> bool:
-        busy = [s for s in self._stands if s.process and len(s.plan_ids) > s.done]
+        busy = [s for s in self._stands if s.process and s.at_night and len(s.plan_ids) > s.done]
         if not busy:
             return False
         stand = busy[int(self._rng.integers(len(busy)))]
-        # By now it may be anywhere: in an exposure, between two writes, in a call.
+        # By then it may be anywhere: in an exposure, between two writes, in a call.
         time.sleep(float(self._rng.uniform(0.0, _KILLED_LATER_S)))
         if stand.process is not None:
             stand.process.kill()
@@ -413,6 +425,8 @@ class World:
         if self._cloud_back_at_s is not None:
             self._cloud_back_at_s = time.monotonic()
             self._bring_cloud_back()
+        if self._cloud is not None:
+            _address(self._cloud)
         desk = self._desk
         word = hear_cloud(desk)
         accounts = {
@@ -420,6 +434,11 @@ class World:
             for stand in self._stands
         }
         return Outcome(accounts, hold_against_truth(word.all_points(), self._stars))
+
+
+def _address(cloud: Child) -> str:
+    """Wait until a cloud is up, and return its address."""
+    return cloud.wait_for_line(r"Cloud is up: (http://\S+)", _START_LIMIT_S)[1]
 
 
 def _end_of(log: Path, lines: int = 12) -> str:
