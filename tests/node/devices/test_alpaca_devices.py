@@ -220,6 +220,19 @@ def test_camera_that_knows_little_gives_a_frame(fake: FakeAlpaca) -> None:
     assert exposure.camera == "Fake camera"
 
 
+@pytest.mark.parametrize(
+    ("full_e", "gain", "adu"), [(50_000, 1.0, 50_000), (50_000, 0.5, 65_535), (None, 1.0, 65_535)]
+)
+def test_pixels_that_are_full_before_the_converter_ends_are_saturated(
+    fake: FakeAlpaca, full_e: float | None, gain: float, adu: int
+) -> None:
+    """Their light is lost; a star in them would seem too faint, and good."""
+    fake.values["camera/electronsperadu"] = gain
+    if full_e is not None:
+        fake.values["camera/fullwellcapacity"] = full_e
+    assert camera(fake).expose(0.0, stop=Event()).saturation_adu == adu
+
+
 @pytest.mark.parametrize(("gains", "setting"), [(None, 1), (["80", "120"], 120), (["L", "H"], 1)])
 def test_gain_is_the_cameras_own_number(
     fake: FakeAlpaca, gains: list[str] | None, setting: int

@@ -35,7 +35,7 @@ class _Sensor:
     height_px: int
     pattern: str | None
     pixel_size_um: float | None
-    saturation_adu: int | None
+    highest_adu: int | None
     shortest_s: float
     longest_s: float
     max_binning: int
@@ -101,7 +101,7 @@ class AlpacaCamera:
             pixel_size_um=sensor.pixel_size_um,
             # Binning adds the colours of a mosaic up.
             bayer_pattern=sensor.pattern if binning == 1 else None,
-            saturation_adu=sensor.saturation_adu,
+            saturation_adu=self._saturation_adu(sensor),
             camera=sensor.name,
             filter_name=filter_name,
         )
@@ -119,6 +119,13 @@ class AlpacaCamera:
             self._known = self._read_sensor()
         return self._known
 
+    def _saturation_adu(self, sensor: _Sensor) -> int | None:
+        """Return where the converter ends, or the pixels are full before it."""
+        full_e, gain = self._positive("fullwellcapacity"), self._positive("electronsperadu")
+        full_adu = None if full_e is None or gain is None else round(full_e / gain)
+        known = [each for each in (sensor.highest_adu, full_adu) if each is not None]
+        return min(known, default=None)
+
     def _read_sensor(self) -> _Sensor:
         device = self.device
         highest = self._positive("maxadu")
@@ -128,7 +135,7 @@ class AlpacaCamera:
             height_px=device.whole("cameraysize"),
             pattern=self._pattern(),
             pixel_size_um=self._positive("pixelsizex"),
-            saturation_adu=None if highest is None else round(highest),
+            highest_adu=None if highest is None else round(highest),
             shortest_s=device.where_known(device.number, "exposuremin") or 0.0,
             longest_s=self._positive("exposuremax") or float("inf"),
             max_binning=round(self._positive("maxbinx") or 1.0),
