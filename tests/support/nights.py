@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 from astropy.io import fits
 
 from boundless_skies.demo.rendering import Camera
@@ -42,7 +43,7 @@ from boundless_skies.simulation.clock import FastClock
 from boundless_skies.simulation.mount import MountTraits, SimulatedMount
 from boundless_skies.simulation.script import Cue, Script, Trouble
 from boundless_skies.simulation.telescope import SimulatedTelescope, Traits, simulated_telescope
-from boundless_skies.sky import Site, SkyOverSite, altitude_azimuth_deg, separation_deg
+from boundless_skies.sky import Site, SkyOverSite, separation_deg
 
 SITE = Site(48.1, 11.6, 500.0)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -59,6 +60,7 @@ SETTINGS = NightSettings(auto_run=True, turn_s=30.0, hear_every_s=10.0, look_eve
 RUN_LIMIT_S = 120.0
 # After the last exposure's end: the image is fetched, and the mount is told to stand still.
 _SLACK_DEG = 0.05
+_FITS_BLOCK = 2_880
 
 # Above the limit all night, on every date: it is near the pole.
 HIGH = {"target": "High field", "ra": 2.0, "dec": 78.0}
@@ -131,18 +133,23 @@ class Track:
         awake = [sample for sample in self.samples if not sample.parked]
         if not awake:
             return
-        sun = SkyOverSite([sample.at for sample in awake], site).sun
-        for place, sample in enumerate(awake):
-            off_deg = float(
-                separation_deg(sample.ra_deg, sample.dec_deg, sun.ra_deg[place], sun.dec_deg[place])
-            )
-            assert off_deg >= limits.sun_distance_deg, (off_deg, sample)
-            assert not sample.follows or sun.altitude_deg[place] < 0.0, sample
-            if sample.follows and not sample.moves:
-                altitude_deg, _ = altitude_azimuth_deg(
-                    sample.at, sample.ra_deg, sample.dec_deg, site
-                )
-                assert altitude_deg >= limits.min_altitude_deg - _SLACK_DEG, (altitude_deg, sample)
+        sky = SkyOverSite([sample.at for sample in awake], site)
+        ra_deg, dec_deg = (
+            np.array([getattr(sample, name) for sample in awake]) for name in ("ra_deg", "dec_deg")
+        )
+        follows = np.array([sample.follows for sample in awake])
+        at_rest = ~np.array([sample.moves for sample in awake])
+        off_deg = separation_deg(ra_deg, dec_deg, sky.sun.ra_deg, sky.sun.dec_deg)
+        altitude_deg = sky.star(ra_deg, dec_deg).altitude_deg
+        for held, what in (
+            (off_deg >= limits.sun_distance_deg, "near the Sun"),
+            (~follows | (sky.sun.altitude_deg < 0.0), "following by day"),
+            (
+                ~(follows & at_rest) | (altitude_deg >= limits.min_altitude_deg - _SLACK_DEG),
+                "below the limit",
+            ),
+        ):
+            assert held.all(), (what, awake[int(np.argmin(held))])
 
 
 @dataclass(frozen=True)
@@ -302,14 +309,36 @@ class NightWorld:
                 stop.set()
 
         threads = [self.clock.thread(night, name="night"), self.clock.thread(direct, name="deeds")]
+        self._see_out(threads)
+        for failure in failures:
+            raise failure
+
+    def run_until_step(self, item_id: str, step: Step) -> None:
+        """Run the schedule until some seconds after work has come to a step, then stop."""
+        stop = threading.Event()
+
+        def stop_there() -> None:
+            try:
+                while self.work(item_id).step is not step:
+                    self.clock.sleep(1.0, stop)
+                self.clock.sleep(2.5, stop)
+            finally:
+                stop.set()
+
+        self._see_out(
+            [
+                self.clock.thread(lambda: self.runner.run(stop), name="night"),
+                self.clock.thread(stop_there, name="stop"),
+            ]
+        )
+
+    def _see_out(self, threads: Sequence[threading.Thread]) -> None:
         for thread in threads:
             thread.start()
         with self.clock.outside():
             for thread in threads:
                 thread.join(RUN_LIMIT_S)
                 assert not thread.is_alive(), f"{thread.name} goes on at {self.clock.now()}"
-        for failure in failures:
-            raise failure
         self.track.look()
         self.assert_sound()
 
@@ -324,8 +353,9 @@ class NightWorld:
             kept.update(Path(r.path) for r in records if r.state is ExposureState.SAVED)
         assert set(kept) == files
         assert set(kept.values()) <= {1}
-        for path in files:
-            fits.getdata(path)
+        assert all(path.stat().st_size % _FITS_BLOCK == 0 for path in files)
+        for path in sorted(files)[-1:]:
+            assert fits.getdata(path).any()
         assert len([work for work in self._every_work() if work.step in RUNNING]) <= 1
 
     # -- what came of it ----------------------------------------------------------------

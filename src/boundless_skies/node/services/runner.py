@@ -231,8 +231,7 @@ class ScheduleRunner:
         self._halt.settle()
         self._observing.settle_open()
         self._obey()
-        self._expire_plan()
-        self._skip_what_is_over(self._clock.now())
+        self._keep_times()
         reason = self._store.unsafe_reason()
         if reason is not None or self._guard.danger is not None:
             self._rest(f"Stopped as unsafe: {reason}" if reason else str(self._guard.danger), stop)
@@ -317,6 +316,11 @@ class ScheduleRunner:
                 self._clock.sleep(self._settings.turn_s, never)
             else:
                 return
+
+    def _keep_times(self) -> None:
+        """End what waits beyond its time: a plan for the owner, an item for its turn."""
+        self._expire_plan()
+        self._skip_what_is_over(self._clock.now())
 
     def _expire_plan(self) -> None:
         plan = self._store.waiting_plan()
@@ -485,6 +489,7 @@ class ScheduleRunner:
     def _may_go_on(self, work: Work) -> None:
         """Ask everything anew before an exposure."""
         self._obey()
+        self._keep_times()
         now = self._clock.now()
         verdict = self._verdict(work, now)
         if isinstance(verdict, Refusal):
