@@ -16,8 +16,9 @@ from tests.node.dashboard.dashboards import (
     link_status,
     measurement,
 )
+from tests.support.scenes import MORE_FRAMES
 
-from boundless_skies.node.dashboard.frame_picture import stretched
+from boundless_skies.node.dashboard.frame_picture import frame_picture, stretched
 from boundless_skies.node.schedule.states import Step
 from boundless_skies.node.storage.ledger import FrameFile
 from boundless_skies.wire.canonical import canonical_json
@@ -137,6 +138,20 @@ def test_a_stretch_shows_faint_stars() -> None:
     assert grey[100, 100] > sky + 60
     assert grey[55, 55] == 255
     assert grey.min() == 0
+
+
+@pytest.mark.frames
+@pytest.mark.skipif(not MORE_FRAMES.is_dir(), reason="the real frames are not there")
+def test_a_real_frame_shows_its_star_within_the_aperture() -> None:
+    """HD 200775, the star that lights NGC 7023, in a Seestar's frame that carries a solution."""
+    path = next((MORE_FRAMES / "seestar").glob("*NGC_7023*"))
+    values = measurement(0, 7.4, path.name, target_name="HD 200775", aperture_px=16.0)
+    found = frame_picture(path, values, (315.4037, 68.1633), "luminance")
+    grey, star = grey_of(found.png), found.apertures[0]
+    assert (found.width, found.height) == (540, 960)
+    middle = grey[int(star.y) - 2 : int(star.y) + 3, int(star.x) - 2 : int(star.x) + 3]
+    assert middle.max() == 255
+    assert np.median(grey) < 60
 
 
 def test_an_even_image_is_shown() -> None:
