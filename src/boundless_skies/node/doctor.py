@@ -25,6 +25,8 @@ import click
 from packaging.requirements import Requirement
 
 from boundless_skies.node.config import ConfigFileError, load_config
+from boundless_skies.node.devices.alpaca.connecting import TelescopeSettings, find_server
+from boundless_skies.node.devices.errors import DeviceError
 from boundless_skies.node.errors import NodeError
 from boundless_skies.node.factory import check_ready
 from boundless_skies.node.frame_names import is_frame_name
@@ -126,6 +128,8 @@ def examine(
     yield examine_catalogue()
     yield examine_solver()
     yield examine_leap_seconds(now)
+    if config is not None and config["telescope"]["enabled"]:
+        yield examine_telescope(config)
     if config is not None:
         yield from examine_cloud(config, now, call or ask_health)
 
@@ -344,6 +348,35 @@ def examine_leap_seconds(now: Clock) -> Finding:
 
 
 Call = Callable[[LinkConfig], Reply]
+
+
+def examine_telescope(config: dict[str, Any]) -> Finding:
+    """See whether the telescope answers, and has a mount and a camera; nothing is moved.
+
+    Parameters
+    ----------
+    config : dict
+        The whole config.
+
+    Returns
+    -------
+    Finding
+        Failed where the schedule could not be run now; a telescope may just be switched off.
+    """
+    settings = TelescopeSettings.from_config(config["telescope"])
+    try:
+        listing = find_server(settings.address, settings.timeout_s)
+    except DeviceError as error:
+        return _failed("telescope", f"{error}")
+    kinds = {device.kind for device in listing.devices}
+    if not {"telescope", "camera"} <= kinds:
+        return _failed(
+            "telescope",
+            f"{listing.address} has no mount or no camera; see what it has with: "
+            "boundless node telescope",
+        )
+    names = ", ".join(sorted({device.name for device in listing.devices}))
+    return _ok("telescope", f"{listing.address} answers: {names}.")
 
 
 def ask_health(link: LinkConfig) -> Reply:

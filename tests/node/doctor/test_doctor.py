@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.node.devices.fakes import fake_alpaca
 from tests.node.program.fakes import config_for
 from tests.support.capture_server import Answer, CaptureServer
 
@@ -230,3 +231,30 @@ def test_command_shows_no_secret_and_ends_with_1(tmp_path: Path) -> None:
     assert "must not carry a user name or password" in lines.stdout
     for secret in SECRETS:
         assert secret not in lines.stdout + lines.stderr + as_json.stdout + as_json.stderr
+
+
+def test_telescope_that_answers_is_named(tmp_path: Path) -> None:
+    """What it has is told; nothing is ordered of it."""
+    with fake_alpaca() as telescope:
+        block = {"enabled": True, "address": telescope.address}
+        found = findings(write_config(tmp_path, telescope=block))["telescope"]
+        assert found.level is Level.OK, found
+        assert telescope.address in found.text
+        assert "camera" in found.text
+        assert telescope.orders == []
+
+
+def test_telescope_that_does_not_answer_is_told(tmp_path: Path) -> None:
+    """It may be switched off, or its address wrong: the schedule cannot run."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+        block = {"enabled": True, "address": address}
+        found = findings(write_config(tmp_path, telescope=block))["telescope"]
+    assert found.level is Level.FAILED
+    assert address in found.text
+
+
+def test_telescope_that_is_not_used_is_not_looked_for(tmp_path: Path) -> None:
+    """Nobody's network is searched without need."""
+    assert "telescope" not in findings(write_config(tmp_path))

@@ -87,7 +87,6 @@ class Inbox:
         if not self._desk.take_plan(items, plan_id=plan_id, night=night):
             return
         self._ledger.keep_plan(items)
-        log.info("A new plan has come, %d item%s:", len(items), "" if len(items) == 1 else "s")
         for item in items:
             log.info("   %s", plan_line(item))
 

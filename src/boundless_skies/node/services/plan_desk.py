@@ -103,10 +103,7 @@ class PlanDesk:
             count=self._settings.interrupt_count,
         )
         if isinstance(read, PlannedItem):
-            is_new = self._store.put_interrupt(read)
-            if is_new:
-                log.warning("Interrupt: %s. %s", read.target, read.notes)
-            return is_new
+            return self._store.put_interrupt(read)
         log.warning("Interrupt declined: %s", read.reason)
         return self._store.refuse_interrupt(read)
 
