@@ -37,8 +37,9 @@ class FastClock:
 
     It stands still while a thread that takes part works, and leaps once all of them sleep on
     it. At each leap one sleeper wakes, in the order of their instants, then of their calls: what
-    happens is the same each time, however fast the machine is. A sleeper whose ``stop`` is set
-    goes before any leap, at the instant that it is.
+    happens is the same each time, however fast the machine is; only what threads do before their
+    first sleep they do side by side. A sleeper whose ``stop`` is set goes before any leap, at the
+    instant that it is.
 
     A thread takes part from its first sleep on until it ends; the thread that made the clock
     does so only inside :meth:`taking_part`, as it mostly waits for the others. A thread that
