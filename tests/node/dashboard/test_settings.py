@@ -224,7 +224,7 @@ def test_a_full_disk_leaves_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
 _TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(st.dictionaries(st.sampled_from([k.path for k in KEYS if k.kind is Kind.TEXT]), _TEXTS))
 def test_any_text_comes_back_as_given(changes: dict[str, str]) -> None:
     """Into the annotated file, whose remarks stay line for line."""
