@@ -114,6 +114,10 @@ def _ask() -> dict[str, Any]:
         ),
         "observatory.elevation": click.prompt("Height above the sea in metres", 0.0),
         "image_watcher.watch_path": click.prompt("Folder with the telescope's frames", "frames"),
+        "telescope.enabled": click.confirm(
+            "Shall the node move the telescope, by ASCOM Alpaca? It asks before each plan",
+            default=False,
+        ),
         "cloud.url": click.prompt(
             "Address of the network's cloud (empty: none yet)", default="", show_default=False
         ),

@@ -62,7 +62,8 @@ def test_init_writes_a_private_file_that_loads(tmp_path: Path) -> None:
 
 def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
     """On a terminal the answers go into the file; an answer that cannot be is asked again."""
-    answers = ["Ada", "roof", "", "95", "52.5", "13.4", "", "", "https://cloud.example.org"]
+    answers = ["Ada", "roof", "", "95", "52.5", "13.4", "", "", "y"]
+    answers.append("https://cloud.example.org")
     ours, theirs = pty.openpty()
     os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
     done = subprocess.run(
@@ -78,6 +79,7 @@ def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
     assert config["photometry"]["node_id"] == "roof"
     assert (config["observatory"]["latitude"], config["observatory"]["longitude"]) == (52.5, 13.4)
     assert config["cloud"]["enabled"] is True
+    assert config["telescope"]["enabled"] is True
     assert config["cloud"]["url"] == "https://cloud.example.org"
 
 
