@@ -5,9 +5,11 @@ import json
 import logging
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from tests.node.dashboard.dashboards import (
     SIDE_PX,
     RunningDashboard,
@@ -19,6 +21,7 @@ from tests.node.dashboard.dashboards import (
 from tests.support.scenes import MORE_FRAMES
 
 from boundless_skies.node.dashboard.frame_picture import frame_picture, stretched
+from boundless_skies.node.fits.frame import read_frame
 from boundless_skies.node.schedule.states import Step
 from boundless_skies.node.storage.ledger import FrameFile
 from boundless_skies.wire.canonical import canonical_json
@@ -100,6 +103,34 @@ def test_a_frame_without_a_solution_says_so(node: RunningDashboard) -> None:
     page = node.get("/sky").text
     assert "apertures are not drawn" in page
     assert 'class="aperture"' not in page
+
+
+def test_apertures_are_drawn_by_the_measurements_own_solution(node: RunningDashboard) -> None:
+    """Frames of most telescopes say nothing of it; the target is in the same place as with it."""
+    node.put_plan()
+    fill_sky(node)
+    wanted = _first_aperture(node.get("/sky").text)
+    path = Path(node.ledger.newest(1)[0][0].path)
+    wcs = read_frame(path).wcs
+    assert wcs is not None
+    with fits.open(path, mode="update") as file:
+        for key in ("CTYPE1", "CTYPE2", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"):
+            file[0].header.remove(key)
+    values = dict(node.ledger.newest(1)[0][1])
+    values["plate_solution"] = {
+        "ra_deg": float(wcs.wcs.crval[0]),
+        "dec_deg": float(wcs.wcs.crval[1]),
+        "x_px": float(wcs.wcs.crpix[0]) - 1.0,
+        "y_px": float(wcs.wcs.crpix[1]) - 1.0,
+        "cd_deg_px": wcs.pixel_scale_matrix.tolist(),
+    }
+    node.ledger.keep_measured(FrameFile(2**62, str(path), 1), values)
+    assert _first_aperture(node.get("/sky").text) == pytest.approx(wanted, abs=0.2)
+
+
+def _first_aperture(page: str) -> tuple[float, float]:
+    circle = page.split('<circle class="aperture" cx="')[1]
+    return float(circle.partition('"')[0]), float(circle.split('cy="')[1].partition('"')[0])
 
 
 def test_a_frame_that_is_gone_is_told(node: RunningDashboard) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy.wcs import WCS
 from tests.support.starfields import Observation, StarField, catalogue_of
 
 from boundless_skies.cloud.domain.provenance import read_provenance
@@ -13,7 +14,7 @@ from boundless_skies.node.catalogue import Stars
 from boundless_skies.node.photometry.check_star import CheckStar
 from boundless_skies.node.photometry.comparison import CatalogueSource, ComparisonStar
 from boundless_skies.node.photometry.photometer import FrameMeasurement, Photometer
-from boundless_skies.node.photometry.provenance import MOST_STARS_TOLD, star_name
+from boundless_skies.node.photometry.provenance import MOST_STARS_TOLD, solution_facts, star_name
 from boundless_skies.node.photometry.settings import PhotometrySettings
 
 TARGET_MAG = 11.0
@@ -58,6 +59,21 @@ def night() -> Night:
 def lonely() -> Night:
     """Five comparison stars: none can be spared."""
     return Night(stars=5)
+
+
+def test_the_plate_solution_leads_back_to_the_stars(night: Night) -> None:
+    """From its six numbers each comparison star is found where it was measured."""
+    exposure = night.field.expose(Observation(), np.random.default_rng(3))
+    told = solution_facts(exposure.frame, exposure.solution)["plate_solution"]
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval = [told["ra_deg"], told["dec_deg"]]
+    wcs.wcs.crpix = [told["x_px"] + 1.0, told["y_px"] + 1.0]
+    wcs.wcs.cd = told["cd_deg_px"]
+    for star in night.told["comparisons"]:
+        sky = (star["ra_deg"], star["dec_deg"])
+        place = exposure.frame.to_file_px(*exposure.solution.wcs.wcs_world2pix(*sky, 0))
+        assert wcs.wcs_world2pix(*sky, 0) == pytest.approx(place, abs=0.05)
 
 
 def test_the_cloud_reads_what_the_node_tells(night: Night) -> None:

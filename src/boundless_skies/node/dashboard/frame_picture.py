@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from astropy.wcs import WCS
 
 from boundless_skies.node.fits.channel import Channel
 from boundless_skies.node.fits.frame import Frame, read_frame
@@ -162,7 +163,8 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 def _apertures(
     frame: Frame, measurement: Mapping[str, Any], target: Position | None
 ) -> list[Aperture]:
-    if frame.wcs is None or not measurement.get("aperture_px"):
+    wcs = _measured_wcs(frame, measurement.get("plate_solution")) or frame.wcs
+    if wcs is None or not measurement.get("aperture_px"):
         return []
     radius = float(measurement["aperture_px"]) / frame.cell_px
     ring = measurement.get("annulus_px") or [0.0, 0.0]
@@ -175,7 +177,7 @@ def _apertures(
     height, width = frame.shape
     found = []
     for name, position, is_target in stars:
-        x, y = (float(value) for value in frame.wcs.wcs_world2pix(*position, 0))
+        x, y = (float(value) for value in wcs.wcs_world2pix(*position, 0))
         if 0 <= x < width and 0 <= y < height:
             found.append(
                 Aperture(
@@ -189,3 +191,16 @@ def _apertures(
                 )
             )
     return found
+
+
+def _measured_wcs(frame: Frame, told: Mapping[str, Any] | None) -> WCS | None:
+    """Return the plate solution that the measurement holds, for the frame's data."""
+    if not told:
+        return None
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval = [told["ra_deg"], told["dec_deg"]]
+    wcs.wcs.cd = np.array(told["cd_deg_px"]) * frame.cell_px
+    places = zip((told["x_px"], told["y_px"]), frame.place_px, strict=True)
+    wcs.wcs.crpix = [(place - shift) / frame.cell_px + 1.0 for place, shift in places]
+    return wcs

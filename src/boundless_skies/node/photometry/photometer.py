@@ -56,6 +56,7 @@ from boundless_skies.node.photometry.noise import scintillation_mag
 from boundless_skies.node.photometry.provenance import (
     dropped_facts,
     software_facts,
+    solution_facts,
     star_facts,
     used_stars,
 )
@@ -531,6 +532,7 @@ class Photometer:
             "noise_floor_mag": round(ensemble.floor_mag, 4),
             "calibration": list(self.settings.calibration.kinds),
             "solver": exposure.solver,
+            **solution_facts(exposure.frame, exposure.solution),
             **star_facts(series.comparisons, zero_point, check),
             **dropped_facts(series.dropped),
             **software_facts(),

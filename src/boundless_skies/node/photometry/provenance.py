@@ -8,8 +8,10 @@ import numpy as np
 
 from boundless_skies import __version__
 from boundless_skies.node.catalogue.comparison_star import ComparisonStar
+from boundless_skies.node.fits.frame import Frame
 from boundless_skies.node.photometry.check_star import CheckPoint
 from boundless_skies.node.photometry.ensemble import VARIES_FACTOR, Behaviour, ZeroPoint
+from boundless_skies.node.solving.field import Solution
 
 MOST_STARS_TOLD = 20
 """So many comparison stars are told one by one, the weightiest; of the rest the count."""
@@ -95,6 +97,38 @@ def dropped_facts(dropped: Sequence[ComparisonStar]) -> dict[str, Any]:
     """
     told = [{"name": star_name(star), "why": star.variability} for star in dropped]
     return {"comparisons_dropped": told[:_MOST_VARYING_TOLD]}
+
+
+def solution_facts(frame: Frame, solution: Solution) -> dict[str, Any]:
+    """Tell where the frame lies in the sky, so that its stars are found again without solving.
+
+    Parameters
+    ----------
+    frame : Frame
+        The exposure.
+    solution : Solution
+        Of its data.
+
+    Returns
+    -------
+    dict
+        ``plate_solution``: a gnomonic projection about ``ra_deg`` and ``dec_deg`` (J2000), which
+        lie at ``x_px`` and ``y_px`` (0-based, pixels of the file); ``cd_deg_px`` is FITS's CD
+        matrix for those pixels.
+    """
+    wcs = solution.wcs
+    x_px, y_px = frame.to_file_px(*(float(place) - 1.0 for place in wcs.wcs.crpix))
+    ra_deg, dec_deg = (float(value) for value in wcs.wcs.crval)
+    matrix = (wcs.pixel_scale_matrix / frame.cell_px).tolist()
+    return {
+        "plate_solution": {
+            "ra_deg": round(ra_deg, 6),
+            "dec_deg": round(dec_deg, 6),
+            "x_px": round(x_px, 3),
+            "y_px": round(y_px, 3),
+            "cd_deg_px": [[float(f"{value:.8g}") for value in row] for row in matrix],
+        }
+    }
 
 
 def software_facts() -> dict[str, str]:
