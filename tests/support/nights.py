@@ -232,7 +232,7 @@ class NightWorld:
         self.frames.mkdir(exist_ok=True)
         self.clock = FastClock(start, on_leap=lambda _elapsed_s: self.track.look())
         self.settings, self.limits, self._sees = settings, limits, sees
-        self.simulated = _telescope(self.clock, Script(script), sees=sees, parked=parked)
+        self.simulated = small_telescope(self.clock, Script(script), sees=sees, parked=parked)
         self.track = Track(self.clock, self.simulated.mount)
         self.camera = CountingCamera(self.simulated.camera, self.clock)
         self.telescope: Telescope = replace(self.simulated, camera=self.camera)
@@ -394,7 +394,10 @@ class NightWorld:
         return self.track.samples[-1].parked
 
 
-def _telescope(clock: FastClock, script: Script, *, sees: bool, parked: bool) -> SimulatedTelescope:
+def small_telescope(
+    clock: FastClock, script: Script, *, sees: bool = False, parked: bool = True
+) -> SimulatedTelescope:
+    """Return a telescope whose frames cost little; with `sees` they can be solved."""
     optics = CameraTraits().optics if sees else Camera(height_px=40, width_px=30)
     traits = Traits(
         mount=MountTraits(alignment_error_arcsec=300.0 if sees else 0.0, slew_error_arcsec=0.0),

@@ -19,7 +19,7 @@ from boundless_skies.node.services.measuring import MeasuringProcess
 from boundless_skies.node.services.night_watch import NightWatch
 from boundless_skies.node.services.node_program import Inbox, NodeProgram
 from boundless_skies.node.services.plan_desk import PlanDesk
-from boundless_skies.node.services.runner import ScheduleRunner
+from boundless_skies.node.services.runner import MARK_NAME, ScheduleRunner
 from boundless_skies.node.services.watchdog import Watchdog
 from boundless_skies.node.solving.seiza_solver import SeizaSolver
 from boundless_skies.node.storage.ledger import FILE_NAME as LEDGER_NAME
@@ -179,6 +179,7 @@ def build_runner(
         centring=_centring(telescope, settings, folder),
         focusing=_focusing(telescope, settings, folder),
         on_tick=on_tick,
+        mark=folder / MARK_NAME,
     )
 
 

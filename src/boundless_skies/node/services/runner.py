@@ -1,8 +1,10 @@
 """The night: runs what the schedule holds, when the sky and the owner allow it, and safely."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -31,6 +33,7 @@ from boundless_skies.sky import Night, Site, night_around
 
 log = logging.getLogger(__name__)
 
+MARK_NAME = "telescope.moved"
 RETRY_S = 30.0
 """Rest before a device that did not answer is asked for work again (s)."""
 
@@ -46,6 +49,46 @@ TROUBLE_REST_S = 300.0
 _NIGHT_KEPT = timedelta(minutes=10)
 _FROM_MORNING_TO_EVENING = timedelta(hours=13)
 _WAITS: frozenset[Rule] = frozenset({Rule.LATCH, Rule.WEATHER})
+
+
+class MovedMark:
+    """Whether this node has moved the telescope since it was last parked.
+
+    A telescope that its owner moves by another program is left alone.
+
+    Parameters
+    ----------
+    path : Path or None
+        The file that keeps it; None to keep it in memory only.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._is_set = path is not None and path.exists()
+
+    def is_set(self) -> bool:
+        """Return whether it has."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Keep that the telescope is about to be moved; on disk when it returns."""
+        if not self._is_set and self._path is not None:
+            try:
+                self._path.touch()
+                _sync_folder(self._path.parent)
+            except OSError as error:
+                raise NodeError(
+                    f"{self._path} cannot be written ({error.strerror}). The telescope is not "
+                    "moved: see whether the disk is full or read-only."
+                ) from error
+        self._is_set = True
+
+    def clear(self) -> None:
+        """Keep that the telescope is parked; where the disk fails, a start parks it again."""
+        self._is_set = False
+        if self._path is not None:
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
 
 class ScheduleRunner:
@@ -73,6 +116,9 @@ class ScheduleRunner:
         None where there is no autofocus.
     on_tick : callable
         Called about once a second, by whoever watches over the telescope.
+    mark : Path or None
+        A file that is there while this node has moved the telescope and not yet parked it, so
+        that a start after a power cut parks it; None for a telescope without power of its own.
     """
 
     def __init__(
@@ -88,6 +134,7 @@ class ScheduleRunner:
         centring: Centring | None = None,
         focusing: Focusing | None = None,
         on_tick: Callable[[], None] = lambda: None,
+        mark: Path | None = None,
     ) -> None:
         self._store = store
         self._telescope = telescope
@@ -100,9 +147,7 @@ class ScheduleRunner:
         self._doing = "The telescope is being looked after."
         self._waits: dict[int, Refusal] = {}
         self._overruled: dict[int, int] = {}
-        # Whether this node has moved the telescope since it was last parked: one that its owner
-        # moves by another program is left alone.
-        self._moved = False
+        self._moved = MovedMark(mark)
         self._idle_since_s: float | None = None
         self._retry_at_s = clock.monotonic()
         self._night: tuple[datetime, Night | None] | None = None
@@ -114,7 +159,7 @@ class ScheduleRunner:
             limits=limits,
             settings=settings,
             current=lambda: None if self._work is None else self._work.id,
-            moved=lambda: self._moved,
+            moved=self._moved.is_set,
             on_tick=on_tick,
         )
         self._observing = Observing(
@@ -188,7 +233,8 @@ class ScheduleRunner:
             self._observing.clear_away()
             # After a cut in the midst of work, or an unsafe stop, nobody else is at it.
             running = [work for work in self._store.open_work() if work.step in RUNNING]
-            self._moved = bool(running) or self._store.latch() is not None
+            if running or self._store.latch() is not None:
+                self._moved.set()
             self._guard.look()
         except NodeError as error:
             log.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
@@ -257,7 +303,7 @@ class ScheduleRunner:
 
     def _stand_still(self, stop: threading.Event) -> None:
         """Follow no star while nothing runs: it might lead below the horizon's limit."""
-        if not self._moved:
+        if not self._moved.is_set():
             return
         now_s = self._clock.monotonic()
         if self._idle_since_s is None:
@@ -272,7 +318,7 @@ class ScheduleRunner:
     def _rest(self, doing: str, stop: threading.Event) -> None:
         """Park what this node has moved, and leave it so for a while."""
         self._doing = doing
-        if self._moved:
+        if self._moved.is_set():
             self._park(stop)
         self._clock.sleep(self._settings.turn_s, stop)
 
@@ -295,11 +341,11 @@ class ScheduleRunner:
             log.info("Parking the telescope: %s", self._doing)
             self._telescope.mount.abort()
             self._telescope.mount.park(stop)
-        self._moved = False
+        self._moved.clear()
 
     def _park_for_good(self) -> None:
         """Park what this node has moved; a mount that does not answer is tried for a while."""
-        if not self._moved:
+        if not self._moved.is_set():
             return
         never = threading.Event()
         ends_s = self._clock.monotonic() + PARK_LIMIT_S
@@ -450,8 +496,9 @@ class ScheduleRunner:
     # One work
 
     def _observe(self, work: Work) -> None:
+        self._moved.set()
         self._work, self._doing = work, f"Observing {work.target}."
-        self._moved, self._idle_since_s = True, None
+        self._idle_since_s = None
         log.info("%s: %d × %g s.", work.target, work.count - work.taken, work.exposure_s)
         try:
             self._observing.observe(work)
@@ -514,6 +561,14 @@ class ScheduleRunner:
                 why = "the owner asked for it" if asked else "it was sent as an interrupt"
                 raise Left(Step.PREEMPTED, f"{other.target} goes first: {why}.")
             self._put_off(other, verdict, now)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _length(work: Work) -> timedelta:
