@@ -26,6 +26,7 @@ class StatusBoard:
         self.status: dict[str, Any] = {
             "registered": False,
             "last_heartbeat_ok": None,
+            "last_heartbeat_at": None,
             "last_plan_id": None,
             "last_plan_night": None,
             "plan_items": 0,

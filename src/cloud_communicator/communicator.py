@@ -32,7 +32,7 @@ from cloud_communicator.images import ImageCourier
 from cloud_communicator.journal import InterruptJournal
 from cloud_communicator.payload import measurement_payload, plain_json
 from cloud_communicator.poller import InterruptPoller, PlanPoller, call_back
-from cloud_communicator.retryqueue import RetryQueue
+from cloud_communicator.retryqueue import RetryQueue, utc_now
 from cloud_communicator.rhythm import Pauses, jittered
 from cloud_communicator.rotation import KeyRotation
 from cloud_communicator.uplink import Uplink
@@ -330,7 +330,7 @@ class CloudCommunicator:
             self._board.put(last_heartbeat_ok=False)
             self._tell("heartbeat", failure)
             return False
-        self._board.put(last_heartbeat_ok=True)
+        self._board.put(last_heartbeat_ok=True, last_heartbeat_at=utc_now())
         self._board.cleared("heartbeat")
         self._note_features(reply)
         self._rotation.follow(reply, stop)

@@ -179,6 +179,7 @@ class Play:
             "image_watcher.debounce_delay": 0.1,
             "image_watcher.poll_interval": 1.0,
             "image_watcher.incomplete_timeout": 2.0,
+            "dashboard.enabled": False,
             "cloud.enabled": True,
             "cloud.url": self.url,
             "cloud.heartbeat_interval": _HEARTBEAT_S,

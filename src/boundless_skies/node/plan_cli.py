@@ -4,7 +4,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -59,18 +59,23 @@ class Place:
             opened.close()
 
 
+def _common(command: Any) -> Any:
+    """Add the options that stand before or behind a subcommand's name."""
+    config_path = click.option(
+        "--config",
+        "config_path",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help=f"The node's config file.  [default: {DEFAULT_PATH}]",
+    )
+    return config_path(
+        click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")(command)
+    )
+
+
 @click.group(invoke_without_command=True)
-@click.option(
-    "--config",
-    "config_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=DEFAULT_PATH,
-    show_default=True,
-    help="The node's config file.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@_common
 @click.pass_context
-def plan(context: click.Context, config_path: Path, as_json: bool) -> None:
+def plan(context: click.Context, config_path: Path | None, as_json: bool) -> None:
     """See the night's plan, and say what shall become of it.
 
     \b
@@ -90,31 +95,41 @@ def plan(context: click.Context, config_path: Path, as_json: bool) -> None:
               2   the config, or what you typed, must be set right first
               3   no node runs: what can be settled without one is settled
     """  # noqa: D301 - click wants the backspace itself
-    with _told_plainly():
-        config = load_config(config_path)
-    folder = Path(config["cloud"]["data_dir"]).expanduser().absolute()
-    moves_telescope = bool(config["telescope"]["enabled"])
-    context.obj = Place(folder, as_json, node_runs(folder), moves_telescope)
+    context.obj = (config_path, as_json)
     if context.invoked_subcommand is None:
         context.invoke(show)
 
 
+def _place(config_path: Path, *, as_json: bool) -> Place:
+    config = load_config(config_path)
+    folder = Path(config["cloud"]["data_dir"]).expanduser().absolute()
+    return Place(folder, as_json, node_runs(folder), bool(config["telescope"]["enabled"]))
+
+
 def _subcommand(*arguments: Callable[[Any], Any]) -> Callable[[Callable[..., int]], click.Command]:
-    """Make a subcommand whose answer is the exit code; it takes ``--json``, too."""
+    """Make a subcommand whose answer is the exit code."""
 
     def made(work: Callable[..., int]) -> click.Command:
         @click.pass_obj
-        def run(place: Place, /, *, as_json: bool, **values: Any) -> None:
-            place = replace(place, as_json=place.as_json or as_json)
-            with _told_plainly(), place.store() as store:
-                code = work(place, store, **values)
+        def run(
+            before: tuple[Path | None, bool],
+            /,
+            *,
+            config_path: Path | None = None,
+            as_json: bool = False,
+            **values: Any,
+        ) -> None:
+            with _told_plainly():
+                config_path = config_path or before[0] or DEFAULT_PATH
+                place = _place(config_path, as_json=as_json or before[1])
+                with place.store() as store:
+                    code = work(place, store, **values)
             sys.exit(code)
 
         command: Any = run
         for argument in reversed(arguments):
             command = argument(command)
-        command = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(command)
-        return plan.command(work.__name__.strip("_"), help=work.__doc__)(command)
+        return plan.command(work.__name__.strip("_"), help=work.__doc__)(_common(command))
 
     return made
 

@@ -53,3 +53,4 @@ def test_beats_go_on_while_the_wall_clock_jumps(
     jump[0] = 1e9
     server.wait_for(BEAT, len(server.to(BEAT)) + 3)
     wait_until(lambda: link.status["last_heartbeat_ok"])
+    assert link.status["last_heartbeat_at"].endswith("Z")

@@ -228,6 +228,7 @@ def link_status(**changed: Any) -> dict[str, Any]:
             "last_heartbeat_ok": True,
             "last_plan_id": "A",
             "last_plan_night": "2026-03-01",
+            "last_heartbeat_at": "2026-03-01T20:59:30.000Z",
             "plan_items": 4,
             "queued_uploads": 0,
             "error": None,

@@ -192,7 +192,9 @@ def test_an_even_image_is_shown() -> None:
 
 def test_the_link_tells_how_it_does(node: RunningDashboard) -> None:
     """What is wrong stands first."""
-    assert "The cloud answers." in node.get("/link").text
+    page = node.get("/link").text
+    assert "The cloud answers." in page
+    assert "last answer" in page
     node.status.update(link_status(last_heartbeat_ok=False))
     assert "The last beat was not answered." in node.get("/link").text
     node.status.update(link_status(error="The cloud says no: key revoked."))

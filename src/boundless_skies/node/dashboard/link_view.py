@@ -46,6 +46,7 @@ class LinkView:
     headline: str
     enabled: bool
     link: Mapping[str, Any]
+    beat_at: datetime | None
     cloud_url: str
     queued: int
     oldest_age_s: float | None
@@ -72,6 +73,7 @@ def link_view(desk: Desk) -> LinkView:
         headline=_headline(link, enabled=bool(desk.config["cloud"]["enabled"])),
         enabled=bool(desk.config["cloud"]["enabled"]),
         link=link,
+        beat_at=_instant(link.get("last_heartbeat_at")),
         cloud_url=str(desk.config["cloud"]["url"]),
         queued=max(len(waiting), int(link.get("queued_uploads") or 0)),
         oldest_age_s=_oldest_age_s(waiting, desk.now().timestamp()),
@@ -108,6 +110,10 @@ def replay(folder: Path, name: str) -> tuple[int, int]:
     ledger: Ledger = getattr(queue, name)
     wanted = len(ledger.records())
     return queue.replay(ledger, lambda _: True), wanted
+
+
+def _instant(told: object) -> datetime | None:
+    return datetime.fromisoformat(told) if isinstance(told, str) else None
 
 
 def _headline(link: Mapping[str, Any], *, enabled: bool) -> str:
