@@ -133,6 +133,20 @@ def _first_aperture(page: str) -> tuple[float, float]:
     return float(circle.partition('"')[0]), float(circle.split('cy="')[1].partition('"')[0])
 
 
+def test_a_frame_that_could_not_be_measured_is_shown_with_the_reason(
+    node: RunningDashboard,
+) -> None:
+    """Clouds are best seen on the frame itself; older measurements stand beside it."""
+    fill_sky(node, points=2)
+    path = Path(node.ledger.newest(1)[0][0].path)
+    node.ledger.keep_refused(FrameFile(2**62, str(path), 1), "Only 2 stars are seen.")
+    page = node.get("/sky").text
+    assert "Not measured.</strong> Only 2 stars are seen." in page
+    assert 'class="aperture"' not in page
+    assert grey_of(node.get("/sky/frame.png").body).shape == SIDE_PX
+    assert "Last measurements" in page
+
+
 def test_a_frame_that_is_gone_is_told(node: RunningDashboard) -> None:
     """The page stands all the same."""
     node.ledger.keep_measured(

@@ -54,12 +54,13 @@ class CurveView:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameView:
-    """The last frame."""
+    """The last frame; ``refusal`` says why it was not measured, where it was not."""
 
     name: str
     version: str
     picture: FramePicture | None
     problem: str
+    refusal: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +100,7 @@ class Sky:
         return SkyView(
             now=self._desk.now(),
             headline=_headline(newest, status),
-            frame=self._frame(newest),
+            frame=self._frame(),
             rows=self._rows(newest[:ROWS_MAX]),
             curve=self._curve_view(newest),
             refused=int(frames.get("refused") or 0),
@@ -108,10 +109,8 @@ class Sky:
 
     def picture(self) -> FramePicture | None:
         """Return the picture of the last frame; None where there is none."""
-        newest = self._desk.ledger.newest(1)
-        if not newest:
-            return None
-        return self._pictured_frame(*newest[0])[0]
+        last = self._last_frame()
+        return None if last is None else self._pictured_frame(*last[:2])[0]
 
     def sound(self) -> bytes | None:
         """Return the light curve as a WAV file; None where there is nothing to hear."""
@@ -123,14 +122,28 @@ class Sky:
             write_sound(curve, path)
             return path.read_bytes()
 
-    def _frame(self, newest: Sequence[tuple[FrameFile, Measurement]]) -> FrameView | None:
-        if not newest:
+    def _frame(self) -> FrameView | None:
+        last = self._last_frame()
+        if last is None:
             return None
-        frame, measurement = newest[0]
+        frame, measurement, refusal = last
         picture, problem = self._pictured_frame(frame, measurement)
         return FrameView(
-            name=frame.name, version=str(frame.mtime_ns), picture=picture, problem=problem
+            name=frame.name,
+            version=str(frame.mtime_ns),
+            picture=picture,
+            problem=problem,
+            refusal=refusal,
         )
+
+    def _last_frame(self) -> tuple[FrameFile, Measurement, str] | None:
+        """Return the newest frame, measured or not: clouds are best seen on the frame itself."""
+        measured = [(*found, "") for found in self._desk.ledger.newest(1)]
+        refused = self._desk.ledger.newest_refused()
+        without: list[tuple[FrameFile, Measurement, str]] = (
+            [(refused[0], {}, refused[1])] if refused else []
+        )
+        return max((*measured, *without), key=lambda found: found[0].mtime_ns, default=None)
 
     def _pictured_frame(
         self, frame: FrameFile, measurement: Measurement
@@ -143,7 +156,7 @@ class Sky:
 
     def _make(self, frame: FrameFile, measurement: Measurement) -> tuple[FramePicture | None, str]:
         channel = str(self._desk.config["photometry"]["channel"])
-        position = self._position(measurement)
+        position = self._position(measurement) if measurement else None
         try:
             return frame_picture(Path(frame.path), measurement, position, channel), ""
         except (FrameError, OSError, ValueError) as error:

@@ -204,6 +204,14 @@ class Ledger:
         )
         return [(FrameFile(*row[:3]), row[3]) for row in rows]
 
+    def newest_refused(self) -> tuple[FrameFile, str] | None:
+        """Return the frame that was refused last, with the reason."""
+        rows = self._run(
+            "SELECT mtime_ns, path, size, reason FROM frame WHERE state = 'refused'"
+            " ORDER BY at DESC, mtime_ns DESC LIMIT 1"
+        )
+        return (FrameFile(*rows[0][:3]), rows[0][3]) if rows else None
+
     def counts(self) -> dict[str, int]:
         """Return how many frames are in each state."""
         rows = self._run("SELECT state, count(*) FROM frame GROUP BY state")
