@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import seiza
 from astropy.wcs import WCS
 from tests.support.scenes import DEC_DEG, MIDDLE, MORE_FRAMES, RA_DEG, REAL_FRAME
 
@@ -162,6 +163,23 @@ def test_stars_of_no_sky_are_not_solved(count: int) -> None:
     hints = {"positions_deg": [(RA_DEG, DEC_DEG)], "scales_arcsec_px": [5.2]}
     with pytest.raises(NotSolved):
         solve_field(random_field(count, count), CATALOGUE, solver, **hints)
+
+
+def test_a_busy_computer_costs_no_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A try whose time ran out before it had the processor is made again, with more."""
+    limits: list[float] = []
+    real = seiza.solve
+
+    def starved(*args: object, time_limit: float, **values: object) -> object:
+        limits.append(time_limit)
+        if len(limits) < 3:
+            raise TimeoutError
+        return real(*args, time_limit=time_limit, **values)
+
+    monkeypatch.setattr(seiza, "solve", starved)
+    solution = solve(rendered_field(tmp_path), positions_deg=[(RA_DEG, DEC_DEG)])
+    assert solution.matched >= 10
+    assert limits == [6.0, 12.0, 18.0]
 
 
 def test_clouds_are_told_without_trying() -> None:
