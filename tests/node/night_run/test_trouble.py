@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.support.nights import HIGH, SETTINGS, NightWorld, at, item, trouble
 
+from boundless_skies.node.devices.errors import DeviceRefused
 from boundless_skies.node.schedule.settings import NightSettings
 from boundless_skies.node.schedule.states import Command, PlanState, Step
 from boundless_skies.node.schedule.work import ExposureState
@@ -298,3 +299,34 @@ def test_centred_night_takes_its_frames_in_focus_and_in_the_middle(
     last = following[-1]
     assert abs(last.dec_deg - HIGH["dec"]) < settings.centring_tolerance_deg  # type: ignore[operator]
     assert (len(world.camera.shots) > 9) == bool(focus_every_s)
+
+
+def test_mount_that_refuses_to_abort_is_parked_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver may say no where nothing moves."""
+    world = NightWorld(tmp_path, at(20))
+    world.plan([item("a")])
+
+    def refuse() -> None:
+        raise DeviceRefused("Nothing moves.", device="mount")
+
+    monkeypatch.setattr(world.simulated.mount, "abort", refuse)
+    world.run(at(20, 20))
+    assert world.is_parked()
+
+
+@pytest.mark.parametrize(
+    ("ra_deg", "dec_deg", "words"),
+    [(340.0, -8.0, "near the Sun"), (180.0, -60.0, "below the limit")],
+)
+def test_track_that_leads_astray_is_noticed(
+    tmp_path: Path, ra_deg: float, dec_deg: float, words: str
+) -> None:
+    """What each of these tests holds the mount to does hold it."""
+    world = NightWorld(tmp_path, at(20))
+    world.simulated.mount.unpark()
+    world.simulated.mount._rest, world.simulated.mount._tracking = (ra_deg, dec_deg), True
+    world.track.look()
+    with pytest.raises(AssertionError, match=words):
+        world.assert_sound()

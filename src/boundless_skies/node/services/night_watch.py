@@ -56,8 +56,8 @@ class NightWatch:
             return
         watchdog = self._make_watchdog(telescope)
         try:
-            if watchdog is not None:
-                watchdog.start(stop)
+            if watchdog is not None and not watchdog.start(stop):
+                return
             beat = watchdog.beat if watchdog is not None else _nothing
             self._runner = self._make_runner(telescope, beat)
             self._runner.run(stop)

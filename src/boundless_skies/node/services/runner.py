@@ -339,7 +339,8 @@ class ScheduleRunner:
     def _park(self, stop: threading.Event) -> None:
         if not self._telescope.mount.is_parked():
             log.info("Parking the telescope: %s", self._doing)
-            self._telescope.mount.abort()
+            with suppress(DeviceRefused):  # some say no where nothing moves
+                self._telescope.mount.abort()
             self._telescope.mount.park(stop)
         self._moved.clear()
 

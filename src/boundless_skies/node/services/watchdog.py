@@ -13,6 +13,7 @@ import fcntl
 import logging
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -33,14 +34,21 @@ SILENCE_S = 120.0
 TRY_FOR_S = 900.0
 """How long parking is tried again (s)."""
 
+# What Python needs to start; the node's other settings may hold its key.
+_KEPT_SETTINGS = ("PATH", "PYTHONPATH", "PYTHONHOME", "HOME", "LANG", "LC_ALL")
 _BEAT, _GOODBYE = b".", b"!"
 _PAUSE_S = 5.0
 _CALL_LIMIT_S = 10.0
+_READY_LIMIT_S = 60.0
 _MOTION_LIMIT_S = 180.0
 
 
 class TelescopeBusy(NodeError):  # noqa: N818 - the name says the fault
     """Another node, or the watchdog of one that died, has the telescope."""
+
+
+class WatchdogMissing(NodeError):  # noqa: N818 - the name says the fault
+    """The process that is to park the telescope does not start."""
 
 
 class Watchdog:
@@ -65,7 +73,7 @@ class Watchdog:
         self._process: subprocess.Popen[bytes] | None = None
         self._beat_at_s = clock.monotonic()
 
-    def start(self, stop: threading.Event, wait_s: float = 300.0) -> None:
+    def start(self, stop: threading.Event, wait_s: float = 300.0) -> bool:
         """Take the telescope, waiting until an earlier watchdog has parked it.
 
         Parameters
@@ -75,23 +83,34 @@ class Watchdog:
         wait_s : float
             How long to wait at most, seconds.
 
+        Returns
+        -------
+        bool
+            False where ``stop`` ended the wait: the telescope is not ours then.
+
         Raises
         ------
         TelescopeBusy
             If another node keeps it.
+        WatchdogMissing
+            If the process does not start: nothing may move then.
         """
         lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            self._take(lock, stop, wait_s)
+            if not self._take(lock, stop, wait_s):
+                return False
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 self._command,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
                 pass_fds=(lock,),
+                env={name: os.environ[name] for name in _KEPT_SETTINGS if name in os.environ},
                 start_new_session=True,  # a Ctrl-C for the node is none for it
             )
+            self._await_ready(self._process)
         finally:
             os.close(lock)
+        return True
 
     @property
     def pid(self) -> int | None:
@@ -115,6 +134,21 @@ class Watchdog:
         self._process.wait()
         self._process = None
 
+    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
+        if process.stdout is None:
+            return
+        with process.stdout as told:
+            readable, _, _ = select.select([told], [], [], _READY_LIMIT_S)
+            if readable and told.read(1) == _BEAT:
+                return
+        process.kill()
+        process.communicate()
+        self._process = None
+        raise WatchdogMissing(
+            "The watchdog that parks the telescope if this node dies does not start. Nothing is "
+            "moved; the lines above tell why, or the computer is too busy."
+        )
+
     def _say(self, word: bytes) -> None:
         if self._process is None or self._process.stdin is None:
             return
@@ -127,7 +161,7 @@ class Watchdog:
                 "Start the node again to have one."
             )
 
-    def _take(self, lock: int, stop: threading.Event, wait_s: float) -> None:
+    def _take(self, lock: int, stop: threading.Event, wait_s: float) -> bool:
         ends_s = self._clock.monotonic() + wait_s
         while not stop.is_set():
             try:
@@ -141,7 +175,8 @@ class Watchdog:
                     ) from None
                 self._clock.sleep(1.0, stop)
             else:
-                return
+                return True
+        return False
 
 
 def watch(pipe: int, mount: AlpacaMount, clock: Clock, silence_s: float = SILENCE_S) -> None:
@@ -175,7 +210,8 @@ def _park(mount: AlpacaMount, clock: Clock) -> None:
     ends_s = clock.monotonic() + TRY_FOR_S
     while clock.monotonic() < ends_s:
         try:
-            mount.abort()
+            with contextlib.suppress(DeviceRefused):  # some say no where nothing moves
+                mount.abort()
             mount.park(never)
         except DeviceRefused as error:
             log.error("The mount does not park: %s", error)  # noqa: TRY400 - a sentence
@@ -189,9 +225,12 @@ def _park(mount: AlpacaMount, clock: Clock) -> None:
 
 def _main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s")
+    # A service manager ends all processes of a service at once; this one goes after the node.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     address, number = sys.argv[1], int(sys.argv[2])
     clock = SystemClock()
-    mount = AlpacaMount(Server(address, _CALL_LIMIT_S), int(number), clock, _MOTION_LIMIT_S)
+    mount = AlpacaMount(Server(address, _CALL_LIMIT_S), number, clock, _MOTION_LIMIT_S)
+    os.write(sys.stdout.fileno(), _BEAT)
     watch(sys.stdin.fileno(), mount, clock)
 
 
