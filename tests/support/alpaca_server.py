@@ -59,9 +59,13 @@ def simulator_config(sky: Path, changes: dict[str, dict[str, Any]] | None = None
 
 
 @contextmanager
-def alpaca_server(folder: Path, changes: dict[str, dict[str, Any]] | None = None) -> Iterator[str]:
-    """Run the simulators; give their address ``host:port``."""
-    sky = write_sky(folder / "sky.sqlite", RA_DEG, DEC_DEG, SKY_RADIUS_DEG)
+def alpaca_server(
+    folder: Path,
+    changes: dict[str, dict[str, Any]] | None = None,
+    sky_deg: tuple[float, float] = (RA_DEG, DEC_DEG),
+) -> Iterator[str]:
+    """Run the simulators, with a sky around a place (J2000); give their address ``host:port``."""
+    sky = write_sky(folder / "sky.sqlite", *sky_deg, SKY_RADIUS_DEG)
     config = folder / "simulators.yaml"
     config.write_text(yaml.safe_dump(simulator_config(sky, changes)))
     port = _free_port()
