@@ -201,7 +201,7 @@ class Sky:
             curve=curve,
             wide=wide,
             narrow=narrow,
-            sentence=describe_curve(curve),
+            sentence=describe_curve(curve, check_is_drawn=False),
             can_be_heard=bool(seen(curve.points)),
             version=f"{len(curve.points)}-{curve.points[-1]['bjd']:.6f}",
         )

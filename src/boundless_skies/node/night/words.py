@@ -24,13 +24,15 @@ _EXTREMES_POINTS = 2 * SMOOTHED_POINTS
 When = Callable[[float], str]
 
 
-def describe_curve(curve: LightCurve) -> str:
+def describe_curve(curve: LightCurve, *, check_is_drawn: bool = True) -> str:
     """Tell a light curve in words.
 
     Parameters
     ----------
     curve : LightCurve
         At least one point.
+    check_is_drawn : bool
+        Whether the picture shows the check star below.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def describe_curve(curve: LightCurve) -> str:
     sentences = (
         f"{whose}: {_extent(summary)}; {_told_course(curve, summary)}.",
         _trust(summary),
-        _check_told(summary),
+        _check_told(summary, drawn=check_is_drawn),
         _method_told(curve.points),
     )
     return " ".join(filter(None, sentences))
@@ -68,7 +70,9 @@ def mmag(magnitudes: float) -> str:
 
 
 def span(hours: float) -> str:
-    """Return a length of time in hours, or in days where it is long."""
+    """Return a length of time in hours, or in minutes or days where it is short or long."""
+    if hours < 1.0:
+        return counted(max(round(60 * hours), 1), "minute")
     return f"{hours / 24:.1f} days" if hours > _HOURS_TOLD_IN_DAYS else f"{hours:.1f} hours"
 
 
@@ -182,10 +186,10 @@ def _method_told(points: Sequence[dict[str, Any]]) -> str:
     return f"The light of neighbouring stars, fitted, is taken off in {counted(parted, 'point')}."
 
 
-def _check_told(summary: CurveSummary) -> str:
+def _check_told(summary: CurveSummary, *, drawn: bool) -> str:
     if not summary.check_star or summary.check_scatter_mag is None:
         return ""
     return (
-        f"The check star {summary.check_star}, drawn below, scatters by "
+        f"The check star {summary.check_star}{', drawn below,' if drawn else ''} scatters by "
         f"{mmag(summary.check_scatter_mag)}."
     )
