@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from tests.support.alpaca_server import alpaca_server
 from tests.support.capture_server import wait_until
+from tests.support.cloud_server import running_cloud
+from tests.support.nights import SETTINGS, SITE, NightWorld
 
 from boundless_skies.node.catalogue import Catalogue
 from boundless_skies.node.clock import SystemClock
@@ -17,12 +19,16 @@ from boundless_skies.node.factory import build_desk, build_night
 from boundless_skies.node.fits.frame import read_frame
 from boundless_skies.node.photometry.detection import detect
 from boundless_skies.node.schedule.states import Step
+from boundless_skies.node.services.measuring import Measured, measure_frame
 from boundless_skies.node.services.runner import MARK_NAME
 from boundless_skies.node.solving.pointing import solve_field
 from boundless_skies.node.solving.seiza_solver import SeizaSolver
 from boundless_skies.node.solving.verification import centre_deg
 from boundless_skies.node.storage.schedule import FILE_NAME, ScheduleStore
+from boundless_skies.simulation.operating import OperatorDesk
+from boundless_skies.simulation.stars import SimulatedVariable, simulated_variables
 from boundless_skies.sky import Site, SkyOverSite, separation_deg
+from cloud_communicator import CloudCommunicator
 
 NIGHT_LIMIT_S = 150.0
 LATITUDE_DEG, DEC_DEG = 45.0, 50.0
@@ -120,3 +126,91 @@ def test_short_night_at_an_alpaca_telescope(tmp_path: Path) -> None:
     assert not (tmp_path / MARK_NAME).exists()
     assert night.facts()["state"] == "waiting"
     store.close()
+
+
+def linked_config(url: str, folder: Path) -> dict[str, Any]:
+    """Return the config of a node at the simulated telescope, with a cloud."""
+    config = config_of(SITE, "", folder)
+    config["photometry"]["node_id"] = "night-node"
+    config["cloud"] |= {
+        "enabled": True,
+        "url": url,
+        "data_dir": str(folder / "link"),
+        "heartbeat_interval": 1,
+        "plan_poll_interval": 1,
+    }
+    return config
+
+
+def high_variable(now: datetime) -> SimulatedVariable:
+    """Return a star that varies and stands high over the simulated telescope."""
+    sky = SkyOverSite([now], SITE)
+    return max(
+        simulated_variables(Catalogue.load()),
+        key=lambda star: float(sky.star(star.ra_deg, star.dec_deg).altitude_deg[0]),
+    )
+
+
+@pytest.mark.timeout(300)
+def test_cloud_that_is_gone_for_the_night_hears_of_it_afterwards_once(tmp_path: Path) -> None:
+    """It publishes a plan and an interrupt, is killed, and comes back after the night."""
+    begins = (datetime.now(UTC) - timedelta(days=1)).replace(hour=22, minute=30, second=0)
+    star = high_variable(begins)
+    world = NightWorld(tmp_path, begins, sees=True)
+    with running_cloud(tmp_path / "cloud") as cloud:
+        config = linked_config(cloud.url, tmp_path)
+        link = CloudCommunicator(
+            config,
+            None,
+            lambda items: world.desk.take_plan(items, plan_id=link.status["last_plan_id"]),
+            world.desk.take_interrupt,
+        )
+        link.start()
+        operator = OperatorDesk(cloud.url, cloud.admin_key)
+        nodes = wait_until(operator.nodes, what="the node to register")
+        plan_id = operator.publish(
+            nodes[0]["node_id"],
+            {
+                "night": f"{begins:%Y-%m-%d}",
+                "items": [
+                    {**_of(star), "item_id": "star", "expDur": 20.0, "expCount": 3},
+                    {**_of(star), "item_id": "low", "dec": -80.0, "expDur": 20.0, "expCount": 3},
+                ],
+            },
+        )
+        number = operator.interrupt(star.name, star.ra_deg, star.dec_deg, "it has flared up")
+        wait_until(lambda: world.store.newest_plan() and world.store.interrupts(), what="the plan")
+        cloud.kill()
+    _live_without_cloud(world, link, config)
+    handed = len(list(world.frames.glob("*.fits")))
+    assert handed == 3 + SETTINGS.interrupt_count
+    assert link.status["queued_uploads"] == handed
+    with running_cloud(tmp_path / "cloud", port=cloud.port) as cloud:
+        wait_until(lambda: not link.status["queued_uploads"], 60.0, "the measurements to go out")
+        wait_until(lambda: not link.status["queued_events"], 60.0, "the events to go out")
+        assert world.desk.tell(link) == 0
+        told = {one["item_id"]: one["told"]["state"] for one in operator.plan(plan_id)["items"]}
+        assert told == {"star": "done", "low": "skipped"}
+        by_node = {one["id"]: one["told_by"] for one in operator.interrupts()}[number]
+        assert [one["state"] for one in by_node.values()] == ["done"]
+        points = operator.light_curve(star.name)
+        assert len({point["bjd"] for point in points}) == len(points) == handed
+        assert operator.nodes()[0]["measurements"] == handed
+        link.stop()
+
+
+def _of(star: SimulatedVariable) -> dict[str, Any]:
+    return {"target": star.name, "ra": star.ra_deg / 15.0, "dec": star.dec_deg, "binning": 1}
+
+
+def _live_without_cloud(world: NightWorld, link: CloudCommunicator, config: dict[str, Any]) -> None:
+    """Live the night; measure its frames, and hand the link all that there is to tell."""
+    begins = world.clock.now()
+    tells = [(begins + timedelta(minutes=m), lambda: world.desk.tell(link)) for m in (3, 9, 20)]
+    world.run(begins + timedelta(minutes=40), tells)
+    assert set(world.steps().values()) == {Step.DONE, Step.SKIPPED}
+    world.desk.tell(link)
+    for path in sorted(world.frames.glob("*.fits")):
+        outcome = measure_frame(str(path), config)
+        assert isinstance(outcome, Measured), outcome
+        link.submit_measurement(outcome.measurement, fits_path=str(path))

@@ -42,6 +42,7 @@ from boundless_skies.simulation.camera import CameraTraits
 from boundless_skies.simulation.clock import FastClock
 from boundless_skies.simulation.mount import MountTraits, SimulatedMount
 from boundless_skies.simulation.script import Cue, Script, Trouble
+from boundless_skies.simulation.stars import simulated_variables
 from boundless_skies.simulation.telescope import SimulatedTelescope, Traits, simulated_telescope
 from boundless_skies.sky import Site, SkyOverSite, separation_deg
 
@@ -403,4 +404,7 @@ def small_telescope(
         mount=MountTraits(alignment_error_arcsec=300.0 if sees else 0.0, slew_error_arcsec=0.0),
         camera=CameraTraits(optics=optics),
     )
-    return simulated_telescope(clock, SITE, seed=1, script=script, traits=traits, parked=parked)
+    stars = simulated_variables(Catalogue.load()) if sees else ()
+    return simulated_telescope(
+        clock, SITE, seed=1, script=script, traits=traits, parked=parked, stars=stars
+    )
