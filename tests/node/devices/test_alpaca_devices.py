@@ -107,6 +107,22 @@ def test_slew_starts_the_tracking_first(fake: FakeAlpaca) -> None:
     ]
 
 
+def test_mount_that_was_switched_off_and_on_is_connected_again(fake: FakeAlpaca) -> None:
+    """Its server has forgotten the connection by then; the night goes on all the same."""
+    mount_ = mount(fake)
+    mount_.device.connect(1.0)
+    fake.orders.clear()
+    asked: list[None] = []
+
+    def once_not_connected() -> object:
+        asked.append(None)
+        return error(0x407, "Not connected") if len(asked) == 1 else False
+
+    fake.changing["telescope/atpark"] = once_not_connected
+    assert mount_.is_parked() is False
+    assert [name for name, _ in fake.orders] == ["telescope/connected"]
+
+
 def test_slew_that_ends_elsewhere_is_a_refusal(fake: FakeAlpaca) -> None:
     """A hand box that broke the slew off is noticed by where the mount came to rest."""
     fake.values["PUT telescope/slewtocoordinatesasync"] = Answer(body={"ErrorNumber": 0})

@@ -16,6 +16,7 @@ from boundless_skies.node.devices.errors import (
 )
 
 NOT_IMPLEMENTED = 0x400
+NOT_CONNECTED = 0x407
 PARKED = 0x408
 
 _POLL_S = 0.2
@@ -48,13 +49,15 @@ class AlpacaDevice:
         self.device_number = number
         self.words = words
         self._path = f"/api/v1/{kind}/{number}"
+        self._connect_limit_s: float | None = None
 
     # -- properties ---------------------------------------------------------------------
 
     def value(self, name: str) -> Any:
         """Return a property as its JSON says it."""
-        answer = self.told(lambda: self.server.get(f"{self._path}/{name}"))
-        content = self._content(answer, name)
+        content = self._connected(
+            lambda: self._content(self.told(lambda: self.server.get(f"{self._path}/{name}")), name)
+        )
         if "Value" not in content:
             raise self._unreadable(name, "without a value")
         return content["Value"]
@@ -117,6 +120,15 @@ class AlpacaDevice:
         stop: Event | None = None,
     ) -> None:
         """Call a method or set a property; ``limit_s`` is for one that ends only when done."""
+        self._connected(lambda: self._ordered(name, values, limit_s, stop))
+
+    def _ordered(
+        self,
+        name: str,
+        values: Mapping[str, object] | None,
+        limit_s: float | None,
+        stop: Event | None,
+    ) -> None:
         form = {key: str(value) for key, value in (values or {}).items()}
         answer = self.told(
             lambda: self.server.put(f"{self._path}/{name}", form, limit_s=limit_s, stop=stop)
@@ -137,7 +149,18 @@ class AlpacaDevice:
 
     def connect(self, limit_s: float) -> None:
         """Let the server open its way to the hardware."""
-        self.order("connected", {"Connected": True}, limit_s=limit_s)
+        self._ordered("connected", {"Connected": True}, limit_s, None)
+        self._connect_limit_s = limit_s
+
+    def _connected(self, call: Callable[[], T]) -> T:
+        """Make a call; a server that has lost its way to the hardware opens it again."""
+        try:
+            return call()
+        except DeviceRefused as error:
+            if error.number != NOT_CONNECTED or self._connect_limit_s is None:
+                raise
+        self.connect(self._connect_limit_s)
+        return call()
 
     def await_done(
         self,
