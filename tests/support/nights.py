@@ -35,7 +35,7 @@ from boundless_skies.node.schedule.work import ExposureState, ScheduleEvent, Wor
 from boundless_skies.node.services.centring import Centring
 from boundless_skies.node.services.focusing import Focusing
 from boundless_skies.node.services.plan_desk import PlanDesk
-from boundless_skies.node.services.runner import ScheduleRunner
+from boundless_skies.node.services.runner import MARK_NAME, ScheduleRunner
 from boundless_skies.node.solving.seiza_solver import SeizaSolver
 from boundless_skies.node.storage.schedule import FILE_NAME, ScheduleStore
 from boundless_skies.simulation.camera import CameraTraits
@@ -232,7 +232,7 @@ class NightWorld:
         self.folder, self.frames = folder, folder / "frames"
         self.frames.mkdir(exist_ok=True)
         self.clock = FastClock(start, on_leap=lambda _elapsed_s: self.track.look())
-        self.settings, self.limits, self._sees = settings, limits, sees
+        self.settings, self.limits, self._zone, self._sees = settings, limits, zone, sees
         self.simulated = small_telescope(self.clock, Script(script), sees=sees, parked=parked)
         self.track = Track(self.clock, self.simulated.mount)
         self.camera = CountingCamera(self.simulated.camera, self.clock)
@@ -255,7 +255,15 @@ class NightWorld:
             frames=self.frames,
             centring=self._centring() if self._sees else None,
             focusing=self._focusing() if self._sees else None,
+            mark=self.folder / MARK_NAME,
         )
+
+    def restart(self) -> None:
+        """Let another process take over, as after a cut: all that it knows is on disk."""
+        self.store.close()
+        self.store = ScheduleStore(self.folder / FILE_NAME, self.clock.now)
+        self.desk = PlanDesk(self.store, self.settings, self._zone, self.clock.now)
+        self.runner = self.make_runner()
 
     def _centring(self) -> Centring:
         catalogue = Catalogue.load()

@@ -8,6 +8,7 @@ from tests.support.nights import LOW, NightWorld, at, item, trouble
 
 from boundless_skies.node.schedule.states import RUNNING, Command, Step
 from boundless_skies.node.schedule.work import ExposureState
+from boundless_skies.node.services.runner import MARK_NAME
 from boundless_skies.simulation.script import Trouble
 
 
@@ -109,7 +110,7 @@ def test_stop_in_each_step_parks_and_the_next_start_goes_on(tmp_path: Path, step
     world.run_until_step("a", step)
     assert world.work("a").step is step
     assert world.is_parked()
-    world.runner = world.make_runner()
+    world.restart()
     world.run(at(20, 30))
     assert world.steps() == {"a": Step.DONE}
     assert world.told("a") == ["running", "done"]
@@ -159,3 +160,47 @@ def test_only_one_piece_of_work_ever_runs(tmp_path: Path) -> None:
     world.run(at(20, 21), [(at(20), watch)])
     assert most == 1
     assert set(world.steps().values()) == {Step.DONE}
+
+
+def test_owners_park_moves_a_telescope_that_the_node_never_moved(tmp_path: Path) -> None:
+    """The owner's word counts, whoever left it unparked."""
+    world = NightWorld(tmp_path, at(20), parked=False)
+    world.run(at(20, 10), [(at(20, 2), lambda: world.owner.ask(Command.PARK))])
+    assert world.is_parked()
+
+
+def test_command_outlives_a_restart(tmp_path: Path) -> None:
+    """What was asked for and not yet done is done by the next process."""
+    world = NightWorld(tmp_path, at(20))
+    world.plan([item("a", count=4, exposure_s=300.0), item("b", start_utc=at(23))])
+    run = (at(20, 3), lambda: world.owner.ask(Command.RUN, world.work("b").id))
+    world.run(at(20, 4), [run])
+    assert world.steps()["b"] is Step.PENDING
+    world.restart()
+    world.run(at(20, 15))
+    assert world.steps()["b"] is Step.DONE
+    assert not world.store.asked_commands()
+
+
+def test_latch_that_is_set_while_the_node_is_down_holds_after_its_start(tmp_path: Path) -> None:
+    """What was cut off steps back, is told so, and is skipped when its time is over."""
+    world = NightWorld(tmp_path, at(20))
+    world.plan([item("a", count=4, exposure_s=300.0, end_utc=at(20, 40))])
+    world.run_until_step("a", Step.EXPOSING)
+    world.owner.unsafe("The roof is closed.")
+    world.restart()
+    world.run(at(20, 45))
+    assert world.told("a") == ["running", "preempted", "skipped"]
+    assert "The roof is closed" in world.events("a")[1].reason
+    assert world.events("a")[1].at < at(20, 10)
+    assert not world.track.unparked_between(at(20, 6), at(20, 45))
+
+
+def test_start_after_a_cut_parks_what_was_left_unparked(tmp_path: Path) -> None:
+    """Nothing is planned any more, but this node had moved the telescope."""
+    world = NightWorld(tmp_path, at(20), parked=False)
+    (tmp_path / MARK_NAME).touch()
+    world.restart()
+    world.run(at(20, 5))
+    assert world.is_parked()
+    assert not (tmp_path / MARK_NAME).exists()

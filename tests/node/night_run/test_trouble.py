@@ -1,5 +1,6 @@
 """What befalls a night: clouds, rain, wind, devices that fall silent or fail, a full disk."""
 
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -330,3 +331,49 @@ def test_track_that_leads_astray_is_noticed(
     world.track.look()
     with pytest.raises(AssertionError, match=words):
         world.assert_sound()
+
+
+def test_rain_on_a_full_disk_latches_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stop is not forgotten because it could not be written down at once."""
+    world = NightWorld(tmp_path, at(20), script=[trouble(Trouble.RAIN, at(20, 10), 300)])
+    world.plan([item("a", count=30, exposure_s=600.0)])
+
+    def full(*_: object, **__: object) -> bool:
+        raise ScheduleError("the disk is full")
+
+    def fill() -> None:
+        for name in ("begin_exposure", "save_exposure", "lose_exposure", "advance", "unsafe"):
+            monkeypatch.setattr(world.store, name, full)
+
+    world.run(at(20, 45), [(at(20, 9), fill), (at(20, 25), monkeypatch.undo)])
+    assert "unsafe" in (world.store.unsafe_reason() or "")
+    assert not world.track.unparked_between(at(20, 13), at(20, 45))
+
+
+def test_trouble_while_parking_is_no_end_of_trying(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even one that nobody thought of."""
+    world = NightWorld(tmp_path, at(20))
+    world.plan([item("a", count=20)])
+    mount, park = world.simulated.mount, world.simulated.mount.park
+    left = [0] * 3
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    def hard_park(stop: threading.Event) -> None:
+        if left:
+            left.pop()
+            raise ZeroDivisionError
+        park(stop)
+
+    def break_all() -> None:
+        monkeypatch.setattr(world.camera, "expose", broken)
+        monkeypatch.setattr(mount, "park", hard_park)
+
+    world.run(at(20, 30), [(at(20, 10), break_all)])
+    assert not left
+    assert not world.track.unparked_between(at(20, 15), at(20, 30))

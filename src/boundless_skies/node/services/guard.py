@@ -122,6 +122,8 @@ class Guard:
         self.weather_at: datetime | None = None
         self.mount_silent_since: datetime | None = None
         self.danger: str | None = None
+        # A danger whose latch the disk has not taken yet; nothing moves until it has.
+        self._unkept: str | None = None
 
     def watch(self, stop: threading.Event) -> None:
         """Look until ``stop`` is set, which ends what the telescope does."""
@@ -143,9 +145,11 @@ class Guard:
     def look(self) -> str | None:
         """Ask the weather and the mount once; return what is unsafe, and stop for it."""
         danger = self._weather_danger() or self._mount_danger()
-        self.danger = danger or self._unheard()
+        self.danger = danger or self._unheard() or self._unkept
         if danger and self._moved():
-            self._stop_as_unsafe(danger)
+            self._unkept = self._unkept or danger
+        if self._unkept:
+            self._stop_as_unsafe(self._unkept)
         return self.danger
 
     def _unheard(self) -> str | None:
@@ -159,6 +163,7 @@ class Guard:
         try:
             if self._store.unsafe(danger):
                 log.error("%s The telescope is stopped and parked.", danger)
+            self._unkept = None
         finally:
             self._halt.call(Cause.UNSAFE)
 

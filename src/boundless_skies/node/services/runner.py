@@ -14,7 +14,6 @@ from typing import Any
 from boundless_skies.node.clock import Clock
 from boundless_skies.node.devices.capabilities import Telescope
 from boundless_skies.node.devices.errors import (
-    DeviceError,
     DeviceRefused,
     DeviceUnreachable,
     Stopped,
@@ -266,6 +265,9 @@ class ScheduleRunner:
         except NodeError as error:
             log.warning("The telescope is not parked yet: %s", error)
             self._clock.sleep(self._settings.turn_s, stop)
+        except Exception:
+            log.exception("The telescope is not parked yet.")
+            self._clock.sleep(self._settings.turn_s, stop)
 
     def _latch(self, reason: str) -> None:
         try:
@@ -280,6 +282,7 @@ class ScheduleRunner:
         self._keep_times()
         reason = self._store.unsafe_reason()
         if reason is not None or self._guard.danger is not None:
+            self._step_back(reason or str(self._guard.danger))
             self._rest(f"Stopped as unsafe: {reason}" if reason else str(self._guard.danger), stop)
             return
         now = self._clock.now()
@@ -288,6 +291,12 @@ class ScheduleRunner:
             self._observe(work)
         else:
             self._wait(now, stop)
+
+    def _step_back(self, reason: str) -> None:
+        """Let what a cut left running wait like the rest."""
+        for work in self._store.open_work():
+            if work.step in RUNNING:
+                self._leave(work, Step.PREEMPTED, reason)
 
     def _wait(self, now: datetime, stop: threading.Event) -> None:
         open_work = self._store.open_work()
@@ -356,8 +365,8 @@ class ScheduleRunner:
             except DeviceRefused as error:
                 log.error("The telescope is not parked: %s", error)  # noqa: TRY400
                 return
-            except DeviceError as error:
-                log.warning("The telescope is not parked yet: %s", error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+                log.warning("The telescope is not parked yet: %s", str(error) or repr(error))
                 if self._clock.monotonic() >= ends_s:
                     return
                 self._clock.sleep(self._settings.turn_s, never)
@@ -394,6 +403,7 @@ class ScheduleRunner:
                 self._give_up(asked)
             case Command.PARK:
                 self._store.unsafe("The owner parked the telescope.")
+                self._moved.set()  # the owner's word holds for what others have moved too
             case Command.RESUME_AFTER_UNSAFE:
                 self._store.clear_unsafe()
             case Command.RUN if asked.work_id is not None:
