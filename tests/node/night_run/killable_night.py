@@ -41,7 +41,7 @@ ITEMS = [
     item("a", count=COUNTS["a"], exposure_s=LENGTHS_S["a"]),
     item("b", count=COUNTS["b"], exposure_s=LENGTHS_S["b"], start_utc=DUSK + timedelta(minutes=8)),
 ]
-MOUNT, SHUTTER, TOLD = "mount.json", "shutter", "told"
+MOUNT, SHUTTER, TOLD, POINTS = "mount.json", "shutter", "told", "points"
 _STEPS = ("put_plan", "advance", "begin_exposure", "save_exposure", "lose_exposure", "mark_sent")
 _SETTINGS = NightSettings(auto_run=True, turn_s=20.0, hear_every_s=20.0)
 
@@ -50,12 +50,13 @@ class Reaper:
     """Counts what a night does, and kills it at one point."""
 
     def __init__(self, point: int) -> None:
-        self._left = point
+        self._point = point
+        self.passed = 0
 
     def pass_by(self) -> None:
         """Count one point."""
-        self._left -= 1
-        if self._left == 0:
+        self.passed += 1
+        if self.passed == self._point:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -220,6 +221,7 @@ def live(folder: Path, point: int, catalogue: Catalogue) -> None:
         for thread in threads:
             thread.join()
     desk.tell(ears)
+    (folder / POINTS).write_text(f"{reaper.passed}", "ascii")
 
 
 def main(root: Path) -> None:
