@@ -243,7 +243,7 @@ class NightWorld:
         self.desk = PlanDesk(self.store, settings, zone, self.clock.now)
         self.runner = self.make_runner()
 
-    def make_runner(self) -> ScheduleRunner:
+    def make_runner(self, on_tick: Callable[[], None] = lambda: None) -> ScheduleRunner:
         """Return a new runner, as after a start of the node."""
         return ScheduleRunner(
             store=self.store,
@@ -255,6 +255,7 @@ class NightWorld:
             frames=self.frames,
             centring=self._centring() if self._sees else None,
             focusing=self._focusing() if self._sees else None,
+            on_tick=on_tick,
             mark=self.folder / MARK_NAME,
         )
 

@@ -56,7 +56,7 @@ class NightWatch:
             return
         watchdog = self._make_watchdog(telescope)
         try:
-            if watchdog is not None and not watchdog.start(stop):
+            if watchdog is not None and not self._take(watchdog, stop):
                 return
             beat = watchdog.beat if watchdog is not None else _nothing
             self._runner = self._make_runner(telescope, beat)
@@ -73,6 +73,17 @@ class NightWatch:
         if self._runner is not None:
             return self._runner.facts()
         return {"state": "unreachable", "doing": self._trouble, "target": None, "weather": {}}
+
+    def _take(self, watchdog: Watchdog, stop: threading.Event) -> bool:
+        """Take the telescope once nobody else steers it; False where ``stop`` came first."""
+        while not stop.is_set():
+            try:
+                return watchdog.start(stop)
+            except NodeError as error:
+                self._trouble = f"{error} Trying again."
+                log.error("%s", self._trouble)  # noqa: TRY400 - a sentence, no traceback
+                self._clock.sleep(CONNECT_AGAIN_S, stop)
+        return False
 
     def _reach(self, stop: threading.Event) -> Telescope | None:
         told = ""

@@ -95,11 +95,22 @@ class Watchdog:
         WatchdogMissing
             If the process does not start: nothing may move then.
         """
-        lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _missing(f"{self._lock_path}: {error.strerror}") from error
         try:
             if not self._take(lock, stop, wait_s):
                 return False
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
+            self._process = self._started(lock)
+            self._await_ready(self._process)
+        finally:
+            os.close(lock)
+        return True
+
+    def _started(self, lock: int) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(  # noqa: S603 - our own module
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -107,10 +118,8 @@ class Watchdog:
                 env={name: os.environ[name] for name in _KEPT_SETTINGS if name in os.environ},
                 start_new_session=True,  # a Ctrl-C for the node is none for it
             )
-            self._await_ready(self._process)
-        finally:
-            os.close(lock)
-        return True
+        except OSError as error:
+            raise _missing(str(error)) from error
 
     @property
     def pid(self) -> int | None:
@@ -144,10 +153,7 @@ class Watchdog:
         process.kill()
         process.communicate()
         self._process = None
-        raise WatchdogMissing(
-            "The watchdog that parks the telescope if this node dies does not start. Nothing is "
-            "moved; the lines above tell why, or the computer is too busy."
-        )
+        raise _missing("the lines above tell why, or the computer is too busy")
 
     def _say(self, word: bytes) -> None:
         if self._process is None or self._process.stdin is None:
@@ -177,6 +183,13 @@ class Watchdog:
             else:
                 return True
         return False
+
+
+def _missing(why: str) -> WatchdogMissing:
+    return WatchdogMissing(
+        "The watchdog that parks the telescope if this node dies does not start, so that nothing "
+        f"is moved ({why})."
+    )
 
 
 def watch(pipe: int, mount: AlpacaMount, clock: Clock, silence_s: float = SILENCE_S) -> None:
