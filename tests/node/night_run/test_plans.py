@@ -1,5 +1,6 @@
 """What becomes of plans: the owner's word, new plans, old clouds, changed clocks."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tests.support.nights import HIGH, LOW, NightWorld, at, item
 from boundless_skies.node.schedule.settings import NightSettings
 from boundless_skies.node.schedule.states import PlanState, Step
 from boundless_skies.node.storage.schedule import ScheduleStore
+from boundless_skies.simulation.telescope import SimulatedFilterWheel
 
 ASKS = NightSettings(turn_s=30.0, hear_every_s=10.0, confirm_within_s=3_600.0)
 
@@ -198,3 +200,25 @@ def test_another_process_sees_the_plan_and_decides(tmp_path: Path) -> None:
     assert not world.owner.decide("p-1", PlanState.REJECTED)
     world.run(at(20, 15))
     assert world.steps() == {"a": Step.DONE}
+
+
+@pytest.mark.parametrize("asked", ["V", "v"])
+def test_item_is_taken_in_its_filter(tmp_path: Path, asked: str) -> None:
+    """However the planner writes it."""
+    world = NightWorld(tmp_path, at(20))
+    wheel = SimulatedFilterWheel(world.clock, ("R", "V"))
+    world.telescope = replace(world.telescope, filters=wheel)
+    world.restart()
+    world.plan([item("a", filter=asked)])
+    world.run(at(20, 10))
+    assert world.steps() == {"a": Step.DONE}
+    assert wheel.filter_name() == "V"
+
+
+def test_filter_that_the_wheel_lacks_is_told_in_the_items_end(tmp_path: Path) -> None:
+    """The frames are taken in another one, and say so themselves; the planner shall know."""
+    world = NightWorld(tmp_path, at(20))
+    world.plan([item("a", filter="Ha")])
+    world.run(at(20, 10))
+    assert world.told("a") == ["running", "done"]
+    assert "no filter Ha" in world.events("a")[-1].reason

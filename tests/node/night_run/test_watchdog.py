@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -20,12 +21,14 @@ from boundless_skies.node.devices.alpaca.calls import Server
 from boundless_skies.node.devices.alpaca.mount import AlpacaMount
 from boundless_skies.node.devices.errors import DeviceRefused
 from boundless_skies.node.services.watchdog import (
+    BEAT_S,
     LOCK_NAME,
     TelescopeBusy,
     Watchdog,
     WatchdogMissing,
     watch,
 )
+from boundless_skies.simulation.clock import FastClock
 
 ROOT = Path(__file__).resolve().parents[3]
 WAIT_S = 60.0
@@ -203,3 +206,25 @@ def test_watchdog_that_does_not_start_lets_nothing_move(
     with pytest.raises(WatchdogMissing, match="does not start"):
         watchdog.start(threading.Event())
     assert watchdog.pid is None
+
+
+def test_watchdog_that_is_killed_is_replaced(address: str, tmp_path: Path) -> None:
+    """The node's next beats start another one; the telescope stays the node's."""
+    clock = FastClock(datetime(2026, 3, 1, tzinfo=UTC))
+    watchdog = Watchdog(address, 0, tmp_path, clock)
+    assert watchdog.start(threading.Event())
+    first = watchdog.pid
+    assert first is not None
+    try:
+        os.kill(first, signal.SIGKILL)
+        wait(lambda: not is_running(first), "its end")
+        for _ in range(3):
+            clock.sleep(BEAT_S + 1.0, threading.Event())
+            watchdog.beat()
+        assert watchdog.pid is not None
+        assert watchdog.pid != first
+        assert is_running(watchdog.pid)
+        with pytest.raises(TelescopeBusy):
+            Watchdog(address, 0, tmp_path, SystemClock()).start(threading.Event(), wait_s=0.0)
+    finally:
+        watchdog.close()

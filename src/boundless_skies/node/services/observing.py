@@ -95,6 +95,7 @@ class Observing:
         self._may_go_on = may_go_on
         self._focused_at_s: float | None = None
         self._where: tuple[float, float] | None = None
+        self._lacks_filter = False
 
     def observe(self, work: Work) -> None:
         """Point, centre, focus and expose, and end the work in its last step.
@@ -150,10 +151,14 @@ class Observing:
         self._set_filter(work)
 
     def _set_filter(self, work: Work) -> None:
-        wheel = self._telescope.filters
-        if work.filter is None or wheel is None or work.filter not in wheel.filter_names():
+        wheel, self._lacks_filter = self._telescope.filters, False
+        if work.filter is None or wheel is None:
             return
-        wheel.move_filter(work.filter, self._halt.event)
+        if work.filter.lower() not in {name.lower() for name in wheel.filter_names()}:
+            self._lacks_filter = True
+            log.warning("%s is taken without its filter: no %s here.", work.target, work.filter)
+        else:
+            wheel.move_filter(work.filter, self._halt.event)
 
     def _centre(self, work: Work) -> None:
         where = None
@@ -196,10 +201,16 @@ class Observing:
         saved = sum(record.state == "saved" for record in self._store.exposures(work.id))
         if not saved:
             raise Left(Step.FAILED, f"None of its {work.count} exposures came to a frame.")
-        lost = work.count - saved
-        reason = f"{lost} of {work.count} exposures were lost." if lost else ""
-        self._store.advance(work.id, Step.EXPOSING, Step.DONE, reason)
+        self._store.advance(work.id, Step.EXPOSING, Step.DONE, self._remark(work, saved))
         log.info("%s is done: %d of %d frames.", work.target, saved, work.count)
+
+    def _remark(self, work: Work, saved: int) -> str:
+        """Return what the planner should know of work that is done; mostly nothing."""
+        lost = work.count - saved
+        remarks = [f"{lost} of {work.count} exposures were lost."] if lost else []
+        if self._lacks_filter:
+            remarks.append(f"The telescope has no filter {work.filter}.")
+        return " ".join(remarks)
 
     def _expose_next(self, work: Work) -> None:
         number = work.taken + 1

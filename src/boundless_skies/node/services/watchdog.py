@@ -72,6 +72,7 @@ class Watchdog:
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
         self._beat_at_s = clock.monotonic()
+        self._is_lost = False
 
     def start(self, stop: threading.Event, wait_s: float = 300.0) -> bool:
         """Take the telescope, waiting until an earlier watchdog has parked it.
@@ -129,9 +130,21 @@ class Watchdog:
     def beat(self) -> None:
         """Say that the node lives; to be called every few seconds."""
         now_s = self._clock.monotonic()
-        if self._process is not None and now_s - self._beat_at_s >= BEAT_S:
-            self._beat_at_s = now_s
+        if now_s - self._beat_at_s < BEAT_S:
+            return
+        self._beat_at_s = now_s
+        if self._is_lost:
+            self._replace()
+        else:
             self._say(_BEAT)
+
+    def _replace(self) -> None:
+        try:
+            self._is_lost = not self.start(threading.Event(), wait_s=0.0)
+        except NodeError as error:
+            log.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
+        else:
+            log.warning("Another watchdog has been started.")
 
     def close(self) -> None:
         """Say goodbye: the node has parked the telescope itself, or has not moved it."""
@@ -161,10 +174,11 @@ class Watchdog:
         try:
             os.write(self._process.stdin.fileno(), word)
         except OSError:
-            self._process = None
+            self._process.kill()
+            self._process.communicate()
+            self._process, self._is_lost = None, True
             log.error(  # noqa: TRY400 - a sentence, no traceback
-                "The watchdog that parks the telescope if this node dies has ended itself. "
-                "Start the node again to have one."
+                "The watchdog that parks the telescope if this node dies has ended itself."
             )
 
     def _take(self, lock: int, stop: threading.Event, wait_s: float) -> bool:
