@@ -219,9 +219,19 @@ class Server:
         stop: Event | None,
     ) -> Answer:
         seconds = self.timeout_s if limit_s is None else limit_s
-        connection = self._take(_Bound(seconds, stop))
+        bound = _Bound(seconds, stop)
+        connection = self._take(bound)
+        was_kept = connection.sock is not None
         try:
-            answer = _exchange(connection, method, target, body, accept, most_bytes)
+            try:
+                answer = _exchange(connection, method, target, body, accept, most_bytes)
+            except ConnectionError:
+                # A kept connection may be closed by the server while the question is on its way.
+                if not was_kept or method != "GET":
+                    raise
+                connection.close()
+                connection = self._new_connection(bound)
+                answer = _exchange(connection, method, target, body, accept, most_bytes)
         except (DeviceUnreachable, Stopped):
             connection.close()
             raise
@@ -234,10 +244,15 @@ class Server:
     def _take(self, bound: _Bound) -> _Connection:
         with self._guard:
             connection = self._idle.pop() if self._idle else None
-        if connection is None or not connection.stands():
-            if connection is not None:
-                connection.close()
-            connection = _Connection(self._host, self._port)
+        if connection is not None and connection.stands():
+            connection.bind(bound)
+            return connection
+        if connection is not None:
+            connection.close()
+        return self._new_connection(bound)
+
+    def _new_connection(self, bound: _Bound) -> _Connection:
+        connection = _Connection(self._host, self._port)
         connection.bind(bound)
         return connection
 
