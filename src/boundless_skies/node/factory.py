@@ -71,7 +71,7 @@ def build_program(
     def status() -> dict[str, Any]:
         return program.status()
 
-    link = CloudCommunicator(config, conditions, inbox.take_plan, inbox.take_interrupt)
+    link = CloudCommunicator(link_config(config), conditions, inbox.take_plan, inbox.take_interrupt)
     page = Dashboard(config, config_path, folder, store, ledger, status, clock=clock)
     program = NodeProgram(
         config=config,
@@ -86,6 +86,27 @@ def build_program(
         page=page,
     )
     return program
+
+
+def link_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the config for the link; a telescope's limits are told to the cloud that plans it.
+
+    Parameters
+    ----------
+    config : dict
+        The whole config.
+
+    Returns
+    -------
+    dict
+        The same, with what a registration says of altitude and horizon.
+    """
+    if not config["telescope"]["enabled"]:
+        return config
+    limits = config["limits"]
+    told = {"min_altitude_deg": limits["min_altitude"]}
+    mask = {"horizon_mask": limits["horizon_mask"]} if limits["horizon_mask"] else {}
+    return config | {"observatory": config["observatory"] | told | mask}
 
 
 def build_desk(config: dict[str, Any], store: ScheduleStore, clock: Clock) -> PlanDesk:

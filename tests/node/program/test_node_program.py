@@ -14,7 +14,7 @@ from tests.support.cloud_server import RunningCloud, running_cloud
 
 from boundless_skies.node.clock import SystemClock
 from boundless_skies.node.config import ConfigFileError
-from boundless_skies.node.factory import build_desk, build_watch, check_ready
+from boundless_skies.node.factory import build_desk, build_watch, check_ready, link_config
 from boundless_skies.node.services import node_program
 from boundless_skies.node.services.node_program import (
     Inbox,
@@ -27,6 +27,8 @@ from boundless_skies.node.storage.schedule import FILE_NAME as SCHEDULE_NAME
 from boundless_skies.node.storage.schedule import ScheduleStore
 from boundless_skies.node.storage.status_file import read_status
 from cloud_communicator import CloudCommunicator
+from cloud_communicator.config import read_config
+from cloud_communicator.identity import registration_payload
 
 
 class Node:
@@ -257,3 +259,16 @@ def test_cloud_without_address_or_place_is_told_before_the_start(tmp_path: Path)
     address, place = caught.value.problems
     assert "cloud.url is empty" in address
     assert "observatory.latitude and observatory.longitude are not set" in place
+
+
+def test_a_telescopes_limits_are_told_to_the_cloud(tmp_path: Path) -> None:
+    """It plans by them; a node without a telescope has none to tell."""
+    config = config_for(tmp_path)
+    assert link_config(config) == config
+    config["telescope"]["enabled"] = True
+    config["limits"] |= {"min_altitude": 30.0, "horizon_mask": "[[40, 90]]"}
+    told = link_config(config)["observatory"]
+    assert (told["min_altitude_deg"], told["horizon_mask"]) == (30.0, "[[40, 90]]")
+    payload = registration_payload(link_config(config), read_config(config))
+    assert payload["min_altitude_deg"] == 30.0
+    assert payload["horizon_mask"] == "[[40, 90]]"
