@@ -8,7 +8,7 @@ setup: .venv/.ready
 	@scripts/setup.sh
 
 demo: setup
-	@.venv/bin/boundless demo $(if $(FRAMES),--frames "$(FRAMES)") $(if $(STAY),--stay) $(ARGS)
+	@.venv/bin/boundless demo $(if $(TELESCOPE),--telescope) $(if $(FRAMES),--frames "$(FRAMES)") $(if $(STAY),--stay) $(ARGS)
 
 test: setup check
 	@scripts/debian-packages.sh

@@ -1,14 +1,16 @@
 """The books: what the node accepted, against what the cloud holds."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import urllib3
 
 from boundless_skies.demo.narration import DemoFailure
+from boundless_skies.node.schedule.work import ExposureRecord, ExposureState, Work
 from boundless_skies.wire import paths
 
 
@@ -67,6 +69,106 @@ def take_books(
 
 def _values(target: str, entry: dict[str, Any]) -> tuple[Any, ...]:
     return target, entry["bjd"], entry["filter"], entry["magnitude"], entry["uncertainty"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NightBooks:
+    """What became of the exposures that a plan and its interrupts asked for.
+
+    Attributes
+    ----------
+    planned : int
+        Exposures that were asked for.
+    exposed : int
+        Those that came to a frame.
+    cut_off : int
+        Those that were under way when the node was killed: their light is gone, and they are
+        not taken again.
+    measured : int
+        Frames that became a measurement.
+    measurements : Books
+        What became of those.
+    parked : bool
+        Whether the mount rests at the end.
+    kills : int
+        How often the node was killed: so many exposures may be cut off at most.
+    """
+
+    planned: int
+    exposed: int
+    cut_off: int
+    measured: int
+    measurements: Books
+    parked: bool
+    kills: int
+
+    @property
+    def balance(self) -> bool:
+        """Whether each exposure is accounted for, and each frame measured and delivered once."""
+        return (
+            self.planned == self.exposed + self.cut_off
+            and self.cut_off <= self.kills
+            and self.exposed == self.measured == self.measurements.delivered
+            and self.measurements.balance
+            and self.parked
+        )
+
+    def __str__(self) -> str:
+        """Tell the books in one line."""
+        cut_off = f" (and {self.cut_off} cut off by the kill)" if self.cut_off else ""
+        at_rest = "the mount is parked" if self.parked else "the mount is NOT parked"
+        return (
+            f"planned {self.planned}, exposed {self.exposed}{cut_off}, "
+            f"measured {self.measured}, {self.measurements}; {at_rest}"
+        )
+
+
+def take_night_books(
+    exposures: Iterable[tuple[Work, Sequence[ExposureRecord]]],
+    measurements: Books,
+    *,
+    measured: int,
+    parked: bool,
+    kills: int,
+) -> NightBooks:
+    """Hold the schedule against the frames and the cloud.
+
+    Parameters
+    ----------
+    exposures : iterable of (Work, sequence of ExposureRecord)
+        Each item and interrupt, with what is recorded of its exposures.
+    measurements : Books
+        What became of the measurements.
+    measured : int
+        How many frames became one.
+    parked : bool
+        Whether the mount rests.
+    kills : int
+        How often the node was killed.
+
+    Returns
+    -------
+    NightBooks
+        A frame counts as exposed where its file is there.
+    """
+    works = list(exposures)
+    states = Counter(_end_of(record) for _, records in works for record in records)
+    return NightBooks(
+        planned=sum(work.count for work, _ in works),
+        exposed=states[ExposureState.SAVED],
+        cut_off=states[ExposureState.LOST],
+        measured=measured,
+        measurements=measurements,
+        parked=parked,
+        kills=kills,
+    )
+
+
+def _end_of(record: ExposureRecord) -> ExposureState | None:
+    """Return an exposure's state; None where it is said to be saved, and is not there."""
+    if record.state is ExposureState.SAVED and not Path(record.path).exists():
+        return None
+    return record.state
 
 
 class CloudReader:

@@ -4,18 +4,22 @@ import contextlib
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
 from boundless_skies.demo.narration import DemoFailure, Narrator
 
 if TYPE_CHECKING:
     from boundless_skies.demo.play import Play
+    from boundless_skies.demo.telescope_play import TelescopePlay
+
+    AnyPlay = Play | TelescopePlay
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -42,14 +46,18 @@ EXIT_INTERRUPTED = 130
     type=click.Path(path_type=Path),
     help="A folder that is not there yet.  [default: demo-DATE-TIME here]",
 )
-@click.option("--stay", is_flag=True, help="Keep the page up at the end, until Ctrl-C.")
+@click.option("--telescope", is_flag=True, help="A night at a simulated ASCOM Alpaca telescope.")
+@click.option("--stay", is_flag=True, help="Keep the pages up at the end, until Ctrl-C.")
+@click.pass_context
 def demo(
+    context: click.Context,
     frames: Path | None,
     target: str | None,
     ra_deg: float | None,
     dec_deg: float | None,
     count: int,
     folder: Path | None,
+    telescope: bool,
     stay: bool,
 ) -> None:
     r"""Start a cloud and a node here, and let them go through a night.
@@ -57,10 +65,18 @@ def demo(
     The cloud is killed in the middle and comes back; an operator sends a plan and an interrupt. At
     the end the books of both sides are compared, and the light curve is drawn.
 
+    With --telescope the node carries a plan out by itself, on simulated devices that speak ASCOM
+    Alpaca: it points, centres, exposes, measures, gives way to an interrupt, is killed in the
+    middle, and parks. It takes about a minute.
+
     \b
     Exit code 0   the books balance: nothing lost, nothing duplicated
               1   they don't, or a step failed
     """
+    if telescope and _given(context, "frames", "target", "ra_deg", "dec_deg", "count"):
+        raise click.UsageError(
+            "--telescope takes its own frames: only --folder and --stay go with it."
+        )
     if (ra_deg is None) != (dec_deg is None):
         raise click.UsageError("--ra and --dec go together: give both, in degrees (J2000).")
     if frames is None and (target or ra_deg is not None):
@@ -69,7 +85,43 @@ def demo(
     folder = (folder or Path(f"demo-{datetime.now().astimezone():%Y%m%d-%H%M%S}")).absolute()
     _end_in_order()
     given = {key: value for key, value in chosen.items() if value is not None}
-    sys.exit(_run(Narrator(Console()), folder, frames, given, count, stay=stay))
+    narrator = Narrator(Console())
+
+    def make_play() -> "AnyPlay":
+        if telescope:
+            return _at_telescope(folder, narrator)
+        return _with_frames(folder, narrator, frames, given, count)
+
+    sys.exit(_run(narrator, folder, make_play, stay=stay))
+
+
+def _given(context: click.Context, *names: str) -> bool:
+    return any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in names)
+
+
+# What is imported in these two takes a second, and the help needs none of it.
+
+
+def _at_telescope(folder: Path, narrator: Narrator) -> "TelescopePlay":
+    from boundless_skies.demo.simulators import check_installed  # noqa: PLC0415
+    from boundless_skies.demo.telescope_play import TelescopePlay  # noqa: PLC0415
+
+    check_installed()
+    return TelescopePlay(folder, narrator)
+
+
+def _with_frames(
+    folder: Path,
+    narrator: Narrator,
+    frames: Path | None,
+    target: Mapping[str, object],
+    count: int,
+) -> "Play":
+    from boundless_skies.demo.nights import night_from_folder, rendered_night  # noqa: PLC0415
+    from boundless_skies.demo.play import Play  # noqa: PLC0415
+
+    night = rendered_night(count) if frames is None else night_from_folder(frames, target)
+    return Play(folder, night, narrator)
 
 
 def _end_in_order() -> None:
@@ -80,27 +132,17 @@ def _end_in_order() -> None:
 
 
 def _run(
-    narrator: Narrator,
-    folder: Path,
-    frames: Path | None,
-    target: Mapping[str, object],
-    count: int,
-    *,
-    stay: bool,
+    narrator: Narrator, folder: Path, make_play: "Callable[[], AnyPlay]", *, stay: bool
 ) -> int:
     narrator.title("Boundless Skies: the demo", f"in {folder}")
     if folder.exists():
         there = DemoFailure(f"{folder} is there already; name a folder that is not, with --folder.")
         narrator.failure(there)
         return EXIT_FAILED
-    # Imported here: matplotlib and astropy take a second, and the help needs neither.
-    from boundless_skies.demo.nights import night_from_folder, rendered_night  # noqa: PLC0415
-    from boundless_skies.demo.play import Play  # noqa: PLC0415
-
     try:
-        night = rendered_night(count) if frames is None else night_from_folder(frames, target)
+        play = make_play()
         _make_fresh(folder)
-        with Play(folder, night, narrator) as play:
+        with play:
             books = play.play()
             _tell_end(narrator, play, stay=stay)
             if stay:
@@ -122,15 +164,18 @@ def _make_fresh(folder: Path) -> None:
         raise DemoFailure(f"{folder} cannot be made: {error.strerror}.") from None
 
 
-def _tell_end(narrator: Narrator, play: "Play", *, stay: bool) -> None:
-    narrator.say(f"Light curve   {play.picture}")
+def _tell_end(narrator: Narrator, play: "AnyPlay", *, stay: bool) -> None:
+    for name, what in (*play.keepsakes, *play.pages):
+        narrator.say(f"{name:<14}{what}")
     if stay:
-        narrator.say(f"Page          {play.page}   (up until Ctrl-C)")
+        narrator.say("All pages are up until Ctrl-C.", "dim")
         return
     port = play.url.rpartition(":")[2]
-    narrator.say(f"Page          {play.page}")
     again = f"{_boundless()} cloud --data {play.folder}/cloud --port {port}"
-    narrator.say(f"              up again with: {again}")
+    narrator.say(
+        "The pages went down with the demo; with --stay (make: STAY=1) they stay up.", "dim"
+    )
+    narrator.say(f"The cloud's are up again with: {again}", "dim")
 
 
 def _boundless() -> str:

@@ -119,7 +119,7 @@ class Narrator:
         """Tell the books, so that nobody misses them."""
         style = "bold green" if balance else "bold red"
         self._console.print()
-        self._console.print(Text(f"  {text}", style))
+        self._console.print(Text(f"  {text}", style), soft_wrap=True)
 
     def failure(self, failure: DemoFailure, where: Path | None = None) -> None:
         """Tell what went wrong, and where to look."""

@@ -1,37 +1,26 @@
 """The demo's acts: a night, a cloud that falls and comes back, an operator, the books."""
 
-import contextlib
 import json
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 from boundless_skies.demo.books import Books, CloudReader, take_books
 from boundless_skies.demo.light_curve import draw_light_curve
 from boundless_skies.demo.narration import DemoFailure, Narrator, Step
 from boundless_skies.demo.nights import Night, Shot, take_shot
-from boundless_skies.demo.processes import Child, call, held_signals
-from boundless_skies.node.config_text import annotated_yaml
+from boundless_skies.demo.processes import call
+from boundless_skies.demo.stage import Stage
 from boundless_skies.node.services.measuring import refusal_line
 from boundless_skies.node.services.node_program import measurement_line
-from boundless_skies.node.storage.ledger import FILE_NAME, Ledger
-from boundless_skies.node.storage.status_file import read_status
 
-NODE_NAME = "demo-telescope"
-
-_START_LIMIT_S = 60.0
 _FRAME_LIMIT_S = 120.0
-_REACT_LIMIT_S = 30.0
-_STAY_LOOK_S = 0.5
-_HEARTBEAT_S = 1
 
 
-class Play:
+class Play(Stage):
     """Plays the demo in a folder; ends every process that it started.
 
     Parameters
@@ -45,49 +34,11 @@ class Play:
     """
 
     def __init__(self, folder: Path, night: Night, narrator: Narrator) -> None:
-        self.folder = folder
-        self.url = ""
+        super().__init__(folder, narrator)
         self.target = ""
         self._night = night
-        self._narrator = narrator
-        self._frames = folder / "frames"
-        self._data = folder / "node"
-        self._cloud_data = folder / "cloud"
-        self._operator = ("cloud", "--data", str(self._cloud_data))
-        self._cloud: Child | None = None
-        self._node: Child | None = None
         self._taken = 0
         self._refusals_told = 0
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End every process."""
-        with held_signals():
-            for child in (self._node, self._cloud):
-                if child is not None:
-                    child.stop()
-
-    @property
-    def cloud(self) -> Child:
-        """The running cloud."""
-        if self._cloud is None:
-            raise DemoFailure("the cloud was never started.")
-        return self._cloud
-
-    @property
-    def node(self) -> Child:
-        """The running node."""
-        if self._node is None:
-            raise DemoFailure("the node was never started.")
-        return self._node
 
     def play(self) -> Books:
         """Play all acts.
@@ -106,7 +57,7 @@ class Play:
         begin, middle, end = _thirds(self._night.shots)
         tell.act("A network of one telescope")
         self._start_cloud()
-        self._start_node()
+        self._start_node(self._night.site, self._target_answers())
         if self._night.opening is not None:
             tell.act("A real frame, without a plate solution")
             self._open(self._night.opening)
@@ -124,16 +75,20 @@ class Play:
         tell.act("The books")
         return self._close_books()
 
-    def stay(self) -> None:
-        """Keep cloud and node up until one of them ends."""
-        while True:
-            for child in (self.cloud, self.node):
-                child.wait_for_end(_STAY_LOOK_S)
-
     @property
     def page(self) -> str:
         """The address of the light curve's page."""
         return f"{self.url}/targets/{quote(self.target, safe='')}"
+
+    @property
+    def keepsakes(self) -> list[tuple[str, str]]:
+        """What stays when all is over: what it is, and where."""
+        return [("Light curve", str(self.picture))]
+
+    @property
+    def pages(self) -> list[tuple[str, str]]:
+        """What can be looked at while the cloud runs: what it is, and its address."""
+        return [("Page", self.page)]
 
     @property
     def picture(self) -> Path:
@@ -142,52 +97,8 @@ class Play:
 
     # -- acts ---------------------------------------------------------------------------
 
-    def _start_cloud(self) -> None:
-        with self._narrator.step("A cloud starts") as step:
-            self._run_cloud(port="0")
-            step.outcome = self.url
-
-    def _run_cloud(self, port: str) -> None:
-        words = ["cloud", "--data", self._cloud_data.name, "--port", port]
-        with held_signals():
-            self._cloud = Child("cloud", words, log=self.folder / "cloud.log", folder=self.folder)
-        self.url = self._cloud.wait_for_line(r"Cloud is up: (http://\S+)", _START_LIMIT_S)[1]
-
-    def _start_node(self) -> None:
-        with self._narrator.step("A telescope's node starts and signs itself up") as step:
-            self._frames.mkdir()
-            (self.folder / "config.yaml").write_text(self._config(), encoding="utf-8")
-            (self.folder / "config.yaml").chmod(0o600)
-            with held_signals():
-                self._node = Child(
-                    "node", ["node", "run"], log=self.folder / "node.log", folder=self.folder
-                )
-            self._node.wait_until(
-                lambda: self._link.get("last_heartbeat_ok"), _START_LIMIT_S, "did not sign up"
-            )
-            step.outcome = f"as {self._link['node_id']}"
-
-    def _config(self) -> str:
-        site = self._night.site
-        answers = {
-            "observatory.observer": "The demo",
-            "observatory.latitude": site.latitude_deg,
-            "observatory.longitude": site.longitude_deg,
-            "observatory.elevation": site.elevation_m,
-            "photometry.node_id": NODE_NAME,
-            "image_watcher.watch_path": self._frames.name,
-            "image_watcher.debounce_delay": 0.1,
-            "image_watcher.poll_interval": 1.0,
-            "image_watcher.incomplete_timeout": 2.0,
-            "dashboard.enabled": False,
-            "cloud.enabled": True,
-            "cloud.url": self.url,
-            "cloud.heartbeat_interval": _HEARTBEAT_S,
-            "cloud.plan_poll_interval": _HEARTBEAT_S,
-            "cloud.data_dir": self._data.name,
-        }
-        answers |= {f"photometry.target.{key}": value for key, value in self._night.target.items()}
-        return annotated_yaml(answers)
+    def _target_answers(self) -> dict[str, object]:
+        return {f"photometry.target.{key}": value for key, value in self._night.target.items()}
 
     def _open(self, shot: Shot) -> None:
         with self._narrator.step("It is solved, measured, and on the cloud") as step:
@@ -274,22 +185,9 @@ class Play:
 
     # -- what the node says ---------------------------------------------------------------
 
-    @property
-    def _status(self) -> dict[str, Any]:
-        return read_status(self._data) or {}
-
-    @property
-    def _link(self) -> dict[str, Any]:
-        link: dict[str, Any] = self._status.get("link") or {}
-        return link
-
     def _told(self, key: str) -> list[dict[str, Any]]:
         entries: list[dict[str, Any]] = self._status.get(key) or []
         return entries
-
-    def _done_frames(self) -> int:
-        frames = self._status.get("frames") or {}
-        return int(frames.get("handed", 0)) + int(frames.get("refused", 0))
 
     def _take(self, shots: Sequence[Shot], step: Step) -> None:
         """Expose, and wait until the node has measured (or refused) every frame."""
@@ -304,20 +202,12 @@ class Play:
 
     def _all_done(self, step: Step) -> bool:
         step.progress(self._frame_counts())
-        return self._done_frames() >= self._taken
+        return self._frames_in("handed", "refused") >= self._taken
 
     def _frame_counts(self) -> str:
-        refused = int((self._status.get("frames") or {}).get("refused", 0))
+        refused = self._frames_in("refused")
         skipped = f", {refused} skipped" if refused else ""
-        return f"{self._done_frames() - refused} of {self._taken}{skipped}"
-
-    def _drain(self, step: Step) -> None:
-        def drained() -> bool:
-            queued = self._link.get("queued_uploads")
-            step.progress(f"{queued} in the queue")
-            return queued == 0 and bool(self._link.get("last_heartbeat_ok"))
-
-        self.node.wait_until(drained, _REACT_LIMIT_S, "did not deliver its queue")
+        return f"{self._frames_in('handed')} of {self._taken}{skipped}"
 
     def _tell_refusals(self) -> None:
         """Tell the frames that were skipped since the last call."""
@@ -326,12 +216,6 @@ class Play:
         for frame, reason in refused[self._refusals_told :]:
             self._narrator.say(refusal_line(frame.name, reason), "yellow")
         self._refusals_told = len(refused)
-
-    def _wait(self, holds: Callable[[], object]) -> None:
-        self.node.wait_until(holds, _REACT_LIMIT_S, "did not hear of it")
-
-    def _ledger(self) -> AbstractContextManager[Ledger]:
-        return contextlib.closing(Ledger(self._data / FILE_NAME))
 
 
 def _thirds(shots: Sequence[Shot]) -> tuple[Sequence[Shot], Sequence[Shot], Sequence[Shot]]:

@@ -53,27 +53,37 @@ def held_signals() -> Iterator[None]:
 
 
 class Child:
-    """A ``boundless …`` process.
+    """A process of ours: ``boundless …``, or another program.
 
     Parameters
     ----------
     name : str
         What to call it when it fails.
     words : sequence of str
-        The words after ``boundless``.
+        The words after the program.
     log : Path
         Gets what it says; continued where it is there.
     folder : Path
         Its working folder.
+    program : sequence of str, optional
+        What is run; ``boundless`` where nothing else is said.
     """
 
-    def __init__(self, name: str, words: Sequence[str], *, log: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        words: Sequence[str],
+        *,
+        log: Path,
+        folder: Path,
+        program: Sequence[str] = BOUNDLESS,
+    ) -> None:
         self.name = name
         self._log = log
         self._log_start = log.stat().st_size if log.exists() else 0
         with log.open("ab") as sink:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [*BOUNDLESS, *words],
+                [*program, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
@@ -157,17 +167,17 @@ class Child:
         self._process.kill()
         self._process.wait()
 
-    def stop(self) -> None:
-        """End it in order (SIGTERM); at once where it does not obey."""
+    def stop(self, limit_s: float = _STOP_LIMIT_S) -> None:
+        """End it in order (SIGTERM); at once where it does not obey within some seconds."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(_STOP_LIMIT_S)
+            self._process.wait(limit_s)
         except subprocess.TimeoutExpired:
             self.kill()
 
 
-def call(words: Sequence[str], what: str) -> str:
+def call(words: Sequence[str], what: str, folder: Path | None = None) -> str:
     """Run a ``boundless …`` command to its end.
 
     Parameters
@@ -176,6 +186,8 @@ def call(words: Sequence[str], what: str) -> str:
         The words after ``boundless``.
     what : str
         What it does, for the message where it fails.
+    folder : Path, optional
+        Its working folder; ours where none is given.
 
     Returns
     -------
@@ -192,6 +204,7 @@ def call(words: Sequence[str], what: str) -> str:
         capture_output=True,
         text=True,
         check=False,
+        cwd=folder,
         env=environment(NO_COLOR="1"),
     )
     if done.returncode:
