@@ -1,5 +1,6 @@
 """How much a cloud of ours carries, against one of the ordinary kind and against nothing at all."""
 
+import asyncio
 import contextlib
 import dataclasses
 import datetime as dt
@@ -15,7 +16,9 @@ from typing import Any
 from tests.support.postgresql import running_postgresql
 
 from benchmarks import light_curves, profiles, registered, servers
+from benchmarks import stages as stage_costs
 from benchmarks.rounds import CONNECTIONS, NODES, QUICK, Size, alone, in_turn, row
+from boundless_skies.cloud.storage.opening import make_database
 
 TITLE = "The cloud"
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -129,6 +132,22 @@ def batches(size: Size) -> list[str]:
             aim="≥ 20,000/s",
         )
         for kind, side in sides.items()
+    ]
+
+
+def stages(size: Size) -> list[str]:
+    """Measure what one interpreter spends on a measurement."""
+    del size
+    with tempfile.TemporaryDirectory() as name:
+        place = f"sqlite:///{Path(name) / 'cloud.sqlite3'}"
+        asyncio.run(make_database(place, Path()).migrate())
+        sides = {"SQLite": stage_costs.costs(place)}
+    with running_postgresql() as postgresql:
+        place = postgresql.create_database()
+        servers.migrate(place)
+        sides["PostgreSQL"] = stage_costs.costs(place)
+    return [_HEAD] + [
+        row(f"{what}, {kind}", cost) for kind, costs in sides.items() for what, cost in costs
     ]
 
 
@@ -312,6 +331,14 @@ SCENARIOS: dict[str, Scenario] = {
         "Batches",
         batches,
         "500 measurements a request, packed with gzip, 32 connections always busy.",
+    ),
+    "stages": Scenario(
+        "What a measurement costs",
+        stages,
+        "One process without HTTP, one batch or group after another, the machine otherwise idle. "
+        "This is what bounds the tables above: a second of one interpreter divided by the CPU of "
+        "a batch's measurement is the most that batches can come to on one worker, and what HTTP "
+        "costs beside it is the empty handler's CPU in the table of heartbeats.",
     ),
     "fleet": Scenario(
         "A fleet of 100,000",
