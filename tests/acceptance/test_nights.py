@@ -15,8 +15,9 @@ from boundless_skies.node.catalogue import Catalogue
 from boundless_skies.node.clock import SystemClock
 from boundless_skies.node.config import defaults
 from boundless_skies.node.devices.alpaca import TelescopeSettings, connect_telescope
-from boundless_skies.node.factory import build_desk, build_night
+from boundless_skies.node.factory import build_desk
 from boundless_skies.node.fits.frame import read_frame
+from boundless_skies.node.night_factory import build_night
 from boundless_skies.node.photometry.detection import detect
 from boundless_skies.node.schedule.states import Step
 from boundless_skies.node.services.measuring import Measured, measure_frame

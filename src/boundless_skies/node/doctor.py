@@ -25,7 +25,6 @@ import click
 from packaging.requirements import Requirement
 
 from boundless_skies.node.config import ConfigFileError, load_config
-from boundless_skies.node.devices.alpaca.connecting import TelescopeSettings, find_server
 from boundless_skies.node.devices.errors import DeviceError
 from boundless_skies.node.errors import NodeError
 from boundless_skies.node.factory import check_ready
@@ -363,6 +362,12 @@ def examine_telescope(config: dict[str, Any]) -> Finding:
     Finding
         Failed where the schedule could not be run now; a telescope may just be switched off.
     """
+    # Imported here: most nodes have no telescope to move.
+    from boundless_skies.node.devices.alpaca.connecting import (  # noqa: PLC0415
+        TelescopeSettings,
+        find_server,
+    )
+
     settings = TelescopeSettings.from_config(config["telescope"])
     try:
         listing = find_server(settings.address, settings.timeout_s)

@@ -4,24 +4,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from boundless_skies.node.catalogue import Catalogue
 from boundless_skies.node.clock import Clock, SystemClock
 from boundless_skies.node.config import DEFAULT_PATH, ConfigFileError
-from boundless_skies.node.dashboard.dashboard import Dashboard
-from boundless_skies.node.devices.alpaca.connecting import TelescopeSettings, connect_telescope
-from boundless_skies.node.devices.alpaca.mount import AlpacaMount
-from boundless_skies.node.devices.capabilities import Telescope
 from boundless_skies.node.schedule.settings import NightSettings, limits_of, site_of
-from boundless_skies.node.services.centring import Centring
-from boundless_skies.node.services.focusing import Focusing
 from boundless_skies.node.services.folder_watch import FolderWatch
 from boundless_skies.node.services.measuring import MeasuringProcess
-from boundless_skies.node.services.night_watch import NightWatch
-from boundless_skies.node.services.node_program import Inbox, NodeProgram
+from boundless_skies.node.services.node_program import Inbox, Night, NodeProgram, Page
 from boundless_skies.node.services.plan_desk import PlanDesk
-from boundless_skies.node.services.runner import MARK_NAME, ScheduleRunner
-from boundless_skies.node.services.watchdog import Watchdog
-from boundless_skies.node.solving.seiza_solver import SeizaSolver
 from boundless_skies.node.storage.ledger import FILE_NAME as LEDGER_NAME
 from boundless_skies.node.storage.ledger import Ledger
 from boundless_skies.node.storage.schedule import FILE_NAME as SCHEDULE_NAME
@@ -62,7 +51,7 @@ def build_program(
     store = ScheduleStore(folder / SCHEDULE_NAME)
     desk = build_desk(config, store, clock)
     inbox = Inbox(ledger, desk, lambda: _plan_facts(link))
-    night = build_night(config, folder, store, clock) if config["telescope"]["enabled"] else None
+    night = _night(config, folder, store, clock)
 
     def conditions() -> dict[str, Any]:
         telescope = {} if night is None else _told_to_cloud(night.facts())
@@ -72,7 +61,7 @@ def build_program(
         return program.status()
 
     link = CloudCommunicator(link_config(config), conditions, inbox.take_plan, inbox.take_interrupt)
-    page = Dashboard(config, config_path, folder, store, ledger, status, clock=clock)
+    page = _page(config, config_path, folder, store, ledger, status, clock)
     program = NodeProgram(
         config=config,
         folder=folder,
@@ -86,6 +75,34 @@ def build_program(
         page=page,
     )
     return program
+
+
+def _night(
+    config: dict[str, Any], folder: Path, store: ScheduleStore, clock: Clock
+) -> Night | None:
+    if not config["telescope"]["enabled"]:
+        return None
+    # A node that only measures need not wait for what moves a telescope.
+    from boundless_skies.node.night_factory import build_night  # noqa: PLC0415
+
+    return build_night(config, folder, store, clock)
+
+
+def _page(
+    config: dict[str, Any],
+    config_path: Path,
+    folder: Path,
+    store: ScheduleStore,
+    ledger: Ledger,
+    status: Callable[[], dict[str, Any]],
+    clock: Clock,
+) -> Page | None:
+    if not config["dashboard"]["enabled"]:
+        return None
+    # Nor one without a dashboard for a web server.
+    from boundless_skies.node.dashboard.dashboard import Dashboard  # noqa: PLC0415
+
+    return Dashboard(config, config_path, folder, store, ledger, status, clock=clock)
 
 
 def link_config(config: dict[str, Any]) -> dict[str, Any]:
@@ -112,122 +129,6 @@ def link_config(config: dict[str, Any]) -> dict[str, Any]:
 def build_desk(config: dict[str, Any], store: ScheduleStore, clock: Clock) -> PlanDesk:
     """Build what puts plans into the schedule; ``startTime`` is in the computer's time zone."""
     return PlanDesk(store, NightSettings.from_config(config), local_zone(), clock.now)
-
-
-def build_night(
-    config: dict[str, Any], folder: Path, store: ScheduleStore, clock: Clock
-) -> NightWatch:
-    """Build what runs the schedule on the telescope of the config.
-
-    Parameters
-    ----------
-    config : dict
-        The whole config, with the observatory's place.
-    folder : Path
-        The data folder.
-    store : ScheduleStore
-        The schedule.
-    clock : Clock
-        The time.
-
-    Returns
-    -------
-    NightWatch
-        Not yet running, nor connected.
-    """
-    found = TelescopeSettings.from_config(config["telescope"])
-    name = config["observatory"]["telescope"]
-
-    def connect() -> Telescope:
-        return connect_telescope(found, clock, name)
-
-    def make_runner(telescope: Telescope, on_tick: Callable[[], None]) -> ScheduleRunner:
-        return build_runner(config, folder, store, telescope, clock, on_tick)
-
-    def make_watchdog(telescope: Telescope) -> Watchdog | None:
-        mount = telescope.mount
-        if not isinstance(mount, AlpacaMount):
-            return None
-        return Watchdog(mount.device.server.address, mount.device.device_number, folder, clock)
-
-    return NightWatch(
-        connect=connect, make_runner=make_runner, make_watchdog=make_watchdog, clock=clock
-    )
-
-
-def build_runner(
-    config: dict[str, Any],
-    folder: Path,
-    store: ScheduleStore,
-    telescope: Telescope,
-    clock: Clock,
-    on_tick: Callable[[], None] = lambda: None,
-) -> ScheduleRunner:
-    """Build the runner of a telescope.
-
-    Parameters
-    ----------
-    config : dict
-        The whole config, with the observatory's place.
-    folder : Path
-        The data folder.
-    store : ScheduleStore
-        The schedule.
-    telescope : Telescope
-        Connected.
-    clock : Clock
-        The time.
-    on_tick : callable
-        Called about once a second while it runs.
-
-    Returns
-    -------
-    ScheduleRunner
-        Not yet running.
-    """
-    settings = NightSettings.from_config(config)
-    site = site_of(config)
-    if site is None:  # check_ready has asked for it
-        raise ConfigFileError("observatory.latitude and observatory.longitude are not set.")
-    return ScheduleRunner(
-        store=store,
-        telescope=telescope,
-        clock=clock,
-        site=site,
-        limits=limits_of(config),
-        settings=settings,
-        frames=Path(config["image_watcher"]["watch_path"]).expanduser(),
-        centring=_centring(telescope, settings, folder),
-        focusing=_focusing(telescope, settings, folder),
-        on_tick=on_tick,
-        mark=folder / MARK_NAME,
-    )
-
-
-def _centring(telescope: Telescope, settings: NightSettings, folder: Path) -> Centring | None:
-    if not settings.centring_tolerance_deg:
-        return None
-    catalogue = Catalogue.load()
-    return Centring(
-        telescope=telescope,
-        catalogue=catalogue,
-        solver=SeizaSolver(catalogue),
-        folder=folder,
-        exposure_s=settings.centring_exposure_s,
-        tolerance_deg=settings.centring_tolerance_deg,
-    )
-
-
-def _focusing(telescope: Telescope, settings: NightSettings, folder: Path) -> Focusing | None:
-    if telescope.focuser is None or not settings.focus_every_s:
-        return None
-    return Focusing(
-        focuser=telescope.focuser,
-        camera=telescope.camera,
-        folder=folder,
-        exposure_s=settings.centring_exposure_s,
-        step=settings.focus_step,
-    )
 
 
 def _plan_facts(link: CloudCommunicator) -> tuple[str | None, str | None]:

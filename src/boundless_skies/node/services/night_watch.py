@@ -9,7 +9,7 @@ from boundless_skies.node.clock import Clock
 from boundless_skies.node.devices.capabilities import Telescope
 from boundless_skies.node.devices.errors import DeviceError
 from boundless_skies.node.errors import NodeError
-from boundless_skies.node.services.runner import ScheduleRunner
+from boundless_skies.node.services.runner import PARK_LIMIT_S, ScheduleRunner
 from boundless_skies.node.services.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,14 @@ class NightWatch:
         with it.
     clock : Clock
         To wait with.
+
+    Attributes
+    ----------
+    stop_limit_s : float
+        How long its end may take, parking included (s).
     """
+
+    stop_limit_s = PARK_LIMIT_S + 3.0
 
     def __init__(
         self,

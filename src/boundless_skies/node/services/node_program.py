@@ -14,9 +14,7 @@ from boundless_skies import __version__
 from boundless_skies.node.errors import NodeError
 from boundless_skies.node.services.folder_watch import FolderWatch
 from boundless_skies.node.services.measuring import Measured, Outcome, Refused, refusal_line
-from boundless_skies.node.services.night_watch import NightWatch
 from boundless_skies.node.services.plan_desk import PlanDesk
-from boundless_skies.node.services.runner import PARK_LIMIT_S
 from boundless_skies.node.storage.ledger import FrameFile, Ledger
 from boundless_skies.node.storage.schedule import ScheduleStore
 from boundless_skies.node.storage.status_file import write_status
@@ -46,6 +44,19 @@ class Measuring(Protocol):
 
     def close(self) -> None:
         """Give up what it holds."""
+
+
+class Night(Protocol):
+    """What runs the schedule on a telescope."""
+
+    stop_limit_s: float
+    """How long its end may take, parking included (s)."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Run the schedule until ``stop`` is set; the telescope is then parked."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the telescope does."""
 
 
 class Page(Protocol):
@@ -157,7 +168,7 @@ class NodeProgram:
         The schedule; closed at the end.
     desk : PlanDesk
         Tells the cloud what became of plans.
-    night : NightWatch or None
+    night : Night or None
         Runs the schedule; None without a telescope.
     page : Page or None
         The dashboard.
@@ -176,7 +187,7 @@ class NodeProgram:
         measuring: Measuring,
         store: ScheduleStore,
         desk: PlanDesk,
-        night: NightWatch | None = None,
+        night: Night | None = None,
         page: Page | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -271,8 +282,8 @@ class NodeProgram:
         observer: threading.Thread | None,
     ) -> None:
         stop.set()
-        if observer is not None:
-            observer.join(PARK_LIMIT_S + _STOP_LIMIT_S)
+        if observer is not None and self._night is not None:
+            observer.join(self._night.stop_limit_s)
         self._tell_cloud()
         if self._page is not None:
             self._page.stop()
