@@ -17,6 +17,7 @@ from boundless_skies.demo.narration import DemoFailure
 from boundless_skies.node.catalogue import Catalogue
 
 LIBRARY = "alpaca-simulators"
+APERTURE_MM = 50.0
 
 Changes = Mapping[str, Mapping[str, Any]]
 
@@ -33,7 +34,7 @@ _SEESTAR: Changes = {
     },
     "telescope": {
         "focallength": 0.25,
-        "aperturediameter": 0.05,
+        "aperturediameter": APERTURE_MM / 1000.0,
         "slew_rate": 30.0,
         "equatorialsystem": 2,
         "parkrightascension": 5.0,

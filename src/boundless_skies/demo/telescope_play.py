@@ -25,6 +25,8 @@ from boundless_skies.demo.evening import LASTS, Evening, HighStar, find_evening
 from boundless_skies.demo.narration import DemoFailure, Narrator, Step
 from boundless_skies.demo.processes import Child, call, held_signals
 from boundless_skies.demo.simulators import (
+    APERTURE_MM,
+    Changes,
     free_port,
     simulators_config,
     simulators_words,
@@ -42,9 +44,9 @@ from boundless_skies.node.services.watchdog import LOCK_NAME
 from boundless_skies.node.storage.schedule import FILE_NAME as SCHEDULE_NAME
 from boundless_skies.node.storage.schedule import ScheduleStore
 
-EXPOSURE_S = 2.0
+EXPOSURE_S = 1.5
 CENTRING_S = 1.0
-COUNTS = (6, 2, 2)
+COUNTS = (8, 2, 2)
 """How many exposures each target of the plan gets: the first so many that the interrupt finds it
 under way."""
 INTERRUPT_COUNT = 2
@@ -53,6 +55,21 @@ _SKY_RADIUS_DEG = 2.0
 # As with each mount, it points a little off where it believes to, and drifts: the stars tell, and
 # no two frames are the same.
 _IMPERFECT = {"pointing_error_ra": 1.2, "pointing_error_dec": -0.8, "bad_tracking": True}
+# A Seestar's own pixels, and stars of 5″ as over a garden: the simulator takes a star's light at
+# the middle of each pixel, so that sharper stars would change their brightness with their place,
+# and saturate.
+_SOFT_STARS: Changes = {
+    "camera": {
+        "cameraxsize": 1080,
+        "cameraysize": 1920,
+        "numx": 1080,
+        "numy": 1920,
+        "pixelsizex": 2.9,
+        "pixelsizey": 2.9,
+    },
+    "focuser": {"position": 10_400},
+    "filterwheel": {"position": 3},  # "Clear"
+}
 _READY_LIMIT_S = 60.0
 _WORK_LIMIT_S = 180.0
 _PARK_LIMIT_S = 60.0
@@ -150,7 +167,7 @@ class TelescopePlay(Stage):
             "sitelongitude": evening.site.longitude_deg,
             "siteelevation": evening.site.elevation_m,
         }
-        settings = simulators_config(sky, {"telescope": site}) | _IMPERFECT
+        settings = simulators_config(sky, _SOFT_STARS, {"telescope": site}) | _IMPERFECT
         config.write_text(yaml.safe_dump(settings), encoding="utf-8")
         stars = write_sky(sky, places_deg, _SKY_RADIUS_DEG)
         port = free_port()
@@ -180,6 +197,8 @@ class TelescopePlay(Stage):
         self.dashboard = f"http://127.0.0.1:{port}"
         return {
             "observatory.telescope": "Simulated Seestar",
+            # The simulated stars twinkle, as they do above such a small lens.
+            "observatory.aperture_mm": APERTURE_MM,
             # The owner's command may be given in any folder.
             "image_watcher.watch_path": str(self._frames),
             "cloud.data_dir": str(self._data),
@@ -190,7 +209,7 @@ class TelescopePlay(Stage):
             "schedule.centring_exposure": CENTRING_S,
             "schedule.interrupt_exposure": EXPOSURE_S,
             "schedule.interrupt_count": INTERRUPT_COUNT,
-            # The simulated focuser is in focus already, and a run of it takes its minutes.
+            # A run of the autofocus takes its minutes.
             "schedule.focus_every": 0.0,
         }
 
@@ -297,7 +316,7 @@ class TelescopePlay(Stage):
                 "did not resume the plan",
             )
             step.outcome = ", ".join(
-                f"{work.target} from exposure {work.taken + 1}"
+                f"{work.target}, {work.count - work.taken} of {work.count} still to take"
                 for work in self._items()
                 if work.step in RUNNING
             )
