@@ -67,7 +67,7 @@ def demo(
 
     With --telescope the node carries a plan out by itself, on simulated devices that speak ASCOM
     Alpaca: it points, centres, exposes, measures, gives way to an interrupt, is killed in the
-    middle, and parks. It takes about a minute.
+    middle, and parks. It takes a minute and a half.
 
     \b
     Exit code 0   the books balance: nothing lost, nothing duplicated
