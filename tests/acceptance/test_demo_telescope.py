@@ -123,6 +123,13 @@ def test_telescope_takes_no_other_frames(words: list[str]) -> None:
     assert "only --folder and --stay go with it" in done.output
 
 
+def test_help_tells_what_telescope_does_and_each_exit_code_on_its_line() -> None:
+    """A newcomer's first look."""
+    lines = CliRunner().invoke(demo, ["--help"]).output.splitlines()
+    assert any(line.strip().startswith("--telescope") for line in lines)
+    assert [line.split()[:2] for line in lines if "books balance" in line] == [["Exit", "code"]]
+
+
 @pytest.mark.parametrize("month", range(1, 13))
 def test_it_is_night_somewhere_and_stars_stand_high_there(month: int) -> None:
     """At each hour of the day, in each month, all targets stay above the node's limit."""

@@ -60,7 +60,7 @@ def demo(
     telescope: bool,
     stay: bool,
 ) -> None:
-    r"""Start a cloud and a node here, and let them go through a night.
+    """Start a cloud and a node here, and let them go through a night.
 
     The cloud is killed in the middle and comes back; an operator sends a plan and an interrupt. At
     the end the books of both sides are compared, and the light curve is drawn.
@@ -72,7 +72,7 @@ def demo(
     \b
     Exit code 0   the books balance: nothing lost, nothing duplicated
               1   they don't, or a step failed
-    """
+    """  # noqa: D301 - click wants the backspace itself
     if telescope and _given(context, "frames", "target", "ra_deg", "dec_deg", "count"):
         raise click.UsageError(
             "--telescope takes its own frames: only --folder and --stay go with it."
