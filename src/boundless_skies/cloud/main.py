@@ -30,7 +30,6 @@ from boundless_skies.cloud.config import (
 from boundless_skies.cloud.domain.admission import Policy
 from boundless_skies.cloud.logs import JSON, TEXT, LogStyle
 from boundless_skies.cloud.peers import LOOPBACK, Networks, read_networks
-from boundless_skies.cloud.serving import serve
 
 ADMIN_KEY_VARIABLE = "BOUNDLESS_ADMIN_KEY"
 DATABASE_URL_VARIABLE = "BOUNDLESS_DATABASE_URL"
@@ -159,6 +158,9 @@ def cloud(
     context.obj = config
     if context.invoked_subcommand is None:
         form = log_format or (TEXT if sys.stderr.isatty() else JSON)
+        # The commands that steer a cloud need no web server.
+        from boundless_skies.cloud.serving import serve  # noqa: PLC0415
+
         serve(config, host, port, workers, LogStyle(form, access_log))
 
 

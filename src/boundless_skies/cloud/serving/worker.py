@@ -16,10 +16,11 @@ import uvicorn
 
 from boundless_skies.cloud.config import CloudConfig
 from boundless_skies.cloud.domain.errors import CloudError
-from boundless_skies.cloud.factory import make_app, make_cloud
+from boundless_skies.cloud.factory import make_cloud
 from boundless_skies.cloud.logs import LogStyle, start_logging
 from boundless_skies.cloud.serving.listening import BACKLOG, connections_max
 from boundless_skies.cloud.serving.protocol import Patience, PatientProtocol
+from boundless_skies.cloud.web_factory import make_app
 
 KEEP_ALIVE_S = 75
 GRACE_S = 10
