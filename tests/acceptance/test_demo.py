@@ -71,6 +71,7 @@ def test_demo_ends_with_books_that_balance_and_a_picture(tmp_path: Path) -> None
     assert {entry["target_name"] for entry in accepted(tmp_path)} == {"T Sex", "SW Lac"}
 
 
+@pytest.mark.soak  # the same night is measured in tests/node/photometry/test_night.py
 @pytest.mark.frames
 @pytest.mark.skipif(not HAT_P_32.is_dir(), reason="the real frames are not beside the project")
 def test_demo_draws_the_transit_of_real_frames(tmp_path: Path) -> None:

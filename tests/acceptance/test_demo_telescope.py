@@ -63,7 +63,7 @@ def running_in(folder: Path) -> list[str]:
     return found
 
 
-@pytest.mark.soak  # a minute; the one that is stopped goes half of the way in the ordinary run
+@pytest.mark.soak  # a minute; a real night at the simulators is in tests/acceptance/test_nights.py
 @pytest.mark.timeout(600)  # real processes, on a machine that may be busy
 def test_demo_at_a_telescope_ends_with_books_that_balance(tmp_path: Path) -> None:
     """Agreed to, centred, interrupted, killed, parked, resumed: each frame there, and once."""
@@ -83,6 +83,7 @@ def test_demo_at_a_telescope_ends_with_books_that_balance(tmp_path: Path) -> Non
     assert running_in(tmp_path) == []
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_demo_that_is_stopped_while_it_exposes_parks_and_leaves_no_process(tmp_path: Path) -> None:
     """Ctrl-C at the telescope: the node parks it, and everything ends."""

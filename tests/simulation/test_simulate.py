@@ -76,7 +76,9 @@ def test_small_world_balances_though_nodes_and_cloud_are_killed(tmp_path: Path) 
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.soak)]
+)
 def test_world_that_is_ended_leaves_nothing_running(tmp_path: Path, number: signal.Signals) -> None:
     """Ended in order it ends its cloud and stations; even killed, its stations end themselves."""
     folder = tmp_path / "sim"

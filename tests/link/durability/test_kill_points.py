@@ -164,8 +164,12 @@ def memory() -> Iterator[Path]:
         yield Path(folder)
 
 
+# Every second call in an ordinary run; the others come with the soak.
+PART = [pytest.param(part, marks=[pytest.mark.soak] * (part % 2)) for part in range(PARTS)]
+
+
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", PART)
 def test_killed_at_each_of_its_calls(part: int, memory: Path) -> None:
     """Wherever a walk of 200 steps is killed, nothing accepted is lost, and no file is damaged."""
     points = kill_points(memory, SEED)

@@ -94,8 +94,12 @@ class Crowd:
 CROWDS = [
     pytest.param(1.5, 3.0, Gaussian(FWHM_PX), id="a faint one within the circle"),
     pytest.param(1.5, 0.0, Gaussian(FWHM_PX), id="an equal one at the circle's edge"),
-    pytest.param(2.0, 0.0, Moffat(FWHM_PX), id="an equal one beside the circle"),
-    pytest.param(1.5, -3.0, Gaussian(FWHM_PX), id="a bright one at the circle's edge"),
+    pytest.param(
+        2.0, 0.0, Moffat(FWHM_PX), id="an equal one beside the circle", marks=pytest.mark.soak
+    ),
+    pytest.param(
+        1.5, -3.0, Gaussian(FWHM_PX), id="a bright one at the circle's edge", marks=pytest.mark.soak
+    ),
     pytest.param(2.0, -3.0, Moffat(FWHM_PX), id="a bright one beside the circle"),
 ]
 
