@@ -90,7 +90,9 @@ def test_demo_draws_the_transit_of_real_frames(tmp_path: Path) -> None:
     assert 0.012 < statistics.mean(inside) - statistics.mean(outside) < 0.040
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.soak)]
+)
 def test_demo_that_is_stopped_leaves_no_process_behind(tmp_path: Path, number: int) -> None:
     """Ctrl-C in the middle, or the window closed, ends cloud and node."""
     process = subprocess.Popen(
