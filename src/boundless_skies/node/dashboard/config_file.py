@@ -12,6 +12,7 @@ import yaml
 
 from boundless_skies.node.config import BY_PATH, ConfigFileError, load_config
 from boundless_skies.node.config_text import yaml_value
+from cloud_communicator.disk import sync_folder
 
 _INDENT = "  "
 
@@ -62,7 +63,7 @@ def save_changes(path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
         old = path.with_name(f"{path.name}.old")
         shutil.copy2(path, old)
         draft.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise ConfigFileError(f"{path} cannot be written: {error.strerror or error}.") from None
     finally:
@@ -189,11 +190,3 @@ def _write(path: Path, text: str) -> None:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

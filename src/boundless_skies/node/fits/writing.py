@@ -19,6 +19,7 @@ from boundless_skies import __version__
 from boundless_skies.node.devices.capabilities import Exposure
 from boundless_skies.node.errors import NodeError
 from boundless_skies.sky import Site
+from cloud_communicator.disk import sync_folder
 
 _DEG_PER_HOUR = 15.0
 _PATH_TO_MEND = "Give the node another folder."
@@ -113,7 +114,7 @@ def write_frame(path: Path, exposure: Exposure, facts: FrameFacts) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_durably(unfinished, content)
         unfinished.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         why = (error.strerror or str(error), _PATH_TO_MEND)
         fault, remedy = _FAULTS.get(error.errno or 0, why)
@@ -341,11 +342,3 @@ def _write_durably(path: Path, content: memoryview) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,7 +1,6 @@
 """The night: runs what the schedule holds, when the sky and the owner allow it, and safely."""
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,6 +28,7 @@ from boundless_skies.node.services.guard import Cause, Guard, Halt
 from boundless_skies.node.services.observing import Left, Observing
 from boundless_skies.node.storage.schedule import ScheduleError, ScheduleStore
 from boundless_skies.sky import Night, Site, night_around
+from cloud_communicator.disk import sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class MovedMark:
         if not self._is_set and self._path is not None:
             try:
                 self._path.touch()
-                _sync_folder(self._path.parent)
+                sync_folder(self._path.parent)
             except OSError as error:
                 raise NodeError(
                     f"{self._path} cannot be written ({error.strerror}). The telescope is not "
@@ -572,14 +572,6 @@ class ScheduleRunner:
                 why = "the owner asked for it" if asked else "it was sent as an interrupt"
                 raise Left(Step.PREEMPTED, f"{other.target} goes first: {why}.")
             self._put_off(other, verdict, now)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _length(work: Work) -> timedelta:
