@@ -5,16 +5,12 @@ reads ``CALL NUMBER`` lines and for each walks in a folder of its own, to be kil
 """
 
 import json
-import logging
-import os
-import sys
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 from threading import Event
 from typing import Any
 
-from tests.support.killable_link import KILL_AT, NOTHING, BlackBox
+from tests.support.killable_link import BlackBox, main
 
 from cloud_communicator import CloudCommunicator
 from cloud_communicator.errors import ConnectionBroken, NoConnection
@@ -114,32 +110,5 @@ class EventWalk:
             self.beat()
 
 
-def walk(root: Path, call: str, number: int, seed: int, steps: int) -> None:
-    """Walk in a fresh folder, after the calls that bring the count to where it must be."""
-    root.mkdir()
-    walker = EventWalk(root / "data", BlackBox(root / "box"))
-    rng = Random(seed)  # noqa: S311 - a walk that can be repeated
-    null = os.open(os.devnull, os.O_WRONLY)
-    for _ in range(KILL_AT - number):
-        with suppress(OSError):
-            NOTHING[call](null)
-    for _ in range(steps):
-        walker.step(rng)
-    walker.box.note("end")
-
-
-def main() -> None:
-    """Fork a walk for each line."""
-    root, seed, steps = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    logging.disable()
-    for text in sys.stdin:
-        call, number = text.split()
-        child = os.fork()
-        if not child:
-            walk(root / f"{call}-{number}", call, int(number), seed, steps)
-            os._exit(0)
-        os.waitpid(child, 0)
-
-
 if __name__ == "__main__":
-    main()
+    main(EventWalk)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from threading import Event
-from typing import Any
+from typing import Any, Protocol
 
 from tests.support.books import measurement, number_of
 
@@ -254,10 +254,17 @@ NOTHING: dict[str, Callable[[int], object]] = {
 }
 
 
-def walk(root: Path, call: str, number: int, seed: int, steps: int) -> None:
-    """Walk in a fresh folder, after the calls that bring the count to where it must be."""
-    root.mkdir()
-    walker = Walk(root / "data", BlackBox(root / "box"))
+class Walker(Protocol):
+    """Something that walks at random, and its black box."""
+
+    box: BlackBox
+
+    def step(self, rng: Random) -> None:
+        """Take one step."""
+
+
+def walk(walker: Walker, call: str, number: int, seed: int, steps: int) -> None:
+    """Walk, after the calls that bring the count to where it must be."""
     rng = Random(seed)  # noqa: S311 - a walk that can be repeated
     null = os.open(os.devnull, os.O_WRONLY)
     for _ in range(KILL_AT - number):
@@ -268,18 +275,21 @@ def walk(root: Path, call: str, number: int, seed: int, steps: int) -> None:
     walker.box.note("end")
 
 
-def main() -> None:
-    """Fork a walk for each line."""
+def main(make_walker: Callable[[Path, BlackBox], Walker]) -> None:
+    """Fork a walk for each line, each in a fresh folder."""
     root, seed, steps = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     logging.disable()
     for text in sys.stdin:
         call, number = text.split()
         child = os.fork()
         if not child:
-            walk(root / f"{call}-{number}", call, int(number), seed, steps)
+            folder = root / f"{call}-{number}"
+            folder.mkdir()
+            walker = make_walker(folder / "data", BlackBox(folder / "box"))
+            walk(walker, call, int(number), seed, steps)
             os._exit(0)
         os.waitpid(child, 0)
 
 
 if __name__ == "__main__":
-    main()
+    main(Walk)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from boundless_skies.node.schedule.rules import Observable
 from boundless_skies.sky import separation_deg
 from boundless_skies.sky.names import name_key
 
@@ -27,28 +28,12 @@ class ChangeKind(StrEnum):
     SAME = "same"
 
 
-class Planned(Protocol):
+class Planned(Observable, Protocol):
     """An item of a plan, as planned or as kept."""
 
     @property
     def item_id(self) -> str:
         """The cloud's name for it."""
-
-    @property
-    def target(self) -> str:
-        """Name of the object."""
-
-    @property
-    def ra_deg(self) -> float:
-        """Right ascension, ICRS (J2000), degrees."""
-
-    @property
-    def dec_deg(self) -> float:
-        """Declination, ICRS (J2000), degrees."""
-
-    @property
-    def exposure_s(self) -> float:
-        """Length of each exposure, seconds."""
 
     @property
     def count(self) -> int:
@@ -61,14 +46,6 @@ class Planned(Protocol):
     @property
     def filter(self) -> str | None:
         """The filter's name."""
-
-    @property
-    def start_utc(self) -> dt.datetime | None:
-        """Not before this instant."""
-
-    @property
-    def end_utc(self) -> dt.datetime | None:
-        """Not beyond this instant."""
 
 
 @dataclass(frozen=True, kw_only=True)
