@@ -1,8 +1,12 @@
 """A change that one process makes known is heard by every other."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+import pytest
+from sqlalchemy import Connection
 from tests.cloud.storage.conftest import Store
 from tests.cloud.storage.entries import NOW, add_node
 
@@ -111,3 +115,33 @@ def test_a_wait_ends_by_itself_and_when_the_cloud_stops(store: Store) -> None:
 
     add_node(store)
     store.run(wait)
+
+
+def test_a_look_that_ends_late_takes_back_nothing(store: Store) -> None:
+    """Two looks cross: what the later one has seen still stands after the earlier one's end."""
+
+    async def cross(database: Database) -> list[int]:
+        service = InterruptService(database, lambda: NOW)
+        read, seen, go_on = database.read, asyncio.Event(), asyncio.Event()
+
+        async def read_late(work: Callable[[Connection], Any]) -> Any:
+            found = await read(work)
+            seen.set()
+            await go_on.wait()
+            return found
+
+        monkeypatch.setattr(database, "read", read_late)
+        early = asyncio.create_task(service.refresh())
+        async with asyncio.timeout(WAIT_S):
+            await seen.wait()
+            monkeypatch.undo()
+            number = await service.send(Operator("a test", Role.OPERATOR), INTERRUPT)
+            go_on.set()
+            await early
+        found = await service.list_for(Caller("hilltop"))
+        return [number, *(interrupt["id"] for interrupt in found["interrupts"])]
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        add_node(store)
+        number, *listed = store.run(cross)
+    assert listed == [number]

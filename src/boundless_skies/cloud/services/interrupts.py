@@ -64,6 +64,8 @@ class InterruptService:
         self._database = database
         self._clock = clock
         self._standing: Standing = ()
+        self._looks = 0
+        self._newest_look = 0
         self._waiting: dict[asyncio.Future[Standing], str] = {}
         self._closing = False
 
@@ -74,11 +76,15 @@ class InterruptService:
 
     async def refresh(self) -> None:
         """Learn what stands now, and wake whoever waits for what is new."""
-        known = {interrupt.id for interrupt in self._standing}
+        self._looks += 1
+        look = self._looks
         standing = await self._database.read(
             lambda connection: interrupts.list_standing(connection, self._clock())
         )
-        self._standing = standing
+        if look < self._newest_look:  # one that began later has seen more
+            return
+        known = {interrupt.id for interrupt in self._standing}
+        self._standing, self._newest_look = standing, look
         self._wake([interrupt for interrupt in standing if interrupt.id not in known])
 
     async def send(self, operator: Operator, body: Any) -> int:
