@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 DEFAULT_MAX_PX = 512
+NORTH_UP = "North up"
 
 
 @dataclass(frozen=True)
@@ -24,3 +25,8 @@ class Thumbnail:
     width: int
     height: int
     sentence: str
+
+
+def is_north_up(sentence: str) -> bool:
+    """Return whether a picture, by its sentence, has North up and East left."""
+    return sentence.endswith(f", {NORTH_UP}.")

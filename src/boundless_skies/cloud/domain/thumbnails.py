@@ -1,22 +1,23 @@
 """Thumbnails of frames: binned, stretched, turned to the sky's directions, and described."""
 
 import io
-import math
 import os
-import warnings
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from astropy.io import fits
-from astropy.wcs import WCS
 from PIL import Image, PngImagePlugin
 
 from boundless_skies.cloud.domain.binned_frames import BinnedFrame, FloatImage, read_binned
 from boundless_skies.cloud.domain.errors import InvalidInput
-from boundless_skies.cloud.domain.pictures import DEFAULT_MAX_PX, Thumbnail
+from boundless_skies.cloud.domain.orientation import (
+    GreyImage,
+    Orientation,
+    find_orientation,
+    turn,
+)
+from boundless_skies.cloud.domain.pictures import DEFAULT_MAX_PX, NORTH_UP, Thumbnail
 
-_UPRIGHT_WITHIN_DEG = 5.0
 _NAME_LENGTH = 60
 _MAX_EXPOSURE_S = 1e6
 # Further than any camera counts, and far enough from where float32 ends.
@@ -41,13 +42,13 @@ def make_thumbnail(
     source : path-like or bytes
         A FITS file, or its content; also gzipped, or with a compressed image inside.
     max_px : int
-        Length of the longer side; a smaller frame keeps its size.
+        Length of the longer side; a smaller frame keeps its scale.
 
     Returns
     -------
     Thumbnail
-        In shades of grey; turned and mirrored by quarters so that North is next to up and
-        East left, where the header has a plate solution.
+        In shades of grey. North is up and East left where the header has a plate solution;
+        the corners that this leaves empty are transparent.
 
     Raises
     ------
@@ -55,11 +56,12 @@ def make_thumbnail(
         If the file holds no image that can be shown, with the reason.
     """
     frame = read_binned(source, max_px)
-    light = _shrink(_without_gaps(frame.pixels), max_px)
-    picture, direction = _orient(_stretch(_smooth(_level(light))), frame.header)
+    orientation = find_orientation(frame.header, frame.width_px, frame.height_px)
+    light = _shrink(_without_gaps(frame.pixels), orientation, max_px)
+    grey = _stretch(_smooth(_level(light)))
+    picture, direction = _orient(grey, frame.header, orientation)
     sentence = _sentence(frame, direction)
-    height, width = picture.shape
-    return Thumbnail(_png(picture, sentence), width, height, sentence)
+    return Thumbnail(_png(picture, sentence), picture.width, picture.height, sentence)
 
 
 def _without_gaps(pixels: FloatImage) -> FloatImage:
@@ -73,9 +75,11 @@ def _without_gaps(pixels: FloatImage) -> FloatImage:
     return filled
 
 
-def _shrink(pixels: FloatImage, max_px: int) -> FloatImage:
+def _shrink(pixels: FloatImage, orientation: Orientation | None, max_px: int) -> FloatImage:
+    """Make a picture so small that it has the size asked for when it is turned."""
     height, width = pixels.shape
-    ratio = max_px / max(height, width)
+    turned_px = orientation.turned_px(width, height) if orientation else (width, height)
+    ratio = max_px / max(turned_px)
     if ratio >= 1.0:
         return pixels
     size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
@@ -110,7 +114,7 @@ def _smooth(light: FloatImage) -> FloatImage:
     return light
 
 
-def _stretch(light: FloatImage) -> npt.NDArray[np.uint8]:
+def _stretch(light: FloatImage) -> GreyImage:
     """Return shades of grey: a dark sky, and asinh of what is brighter.
 
     zscale makes the sky of a frame with few stars bright grey. Here the sky's own noise
@@ -121,52 +125,20 @@ def _stretch(light: FloatImage) -> npt.NDArray[np.uint8]:
     scaled = (light - sky) / noise + _BLACK_BELOW_SKY_SIGMA
     white = np.clip(np.percentile(scaled, _WHITE_PERCENTILE), *_WHITE_SIGMA)
     shade = np.arcsinh(scaled / _KNEE_SIGMA) / np.arcsinh(white / _KNEE_SIGMA)
-    grey: npt.NDArray[np.uint8] = np.round(255.0 * np.clip(shade, 0.0, 1.0)).astype(np.uint8)
+    grey: GreyImage = np.round(255.0 * np.clip(shade, 0.0, 1.0)).astype(np.uint8)
     return grey
 
 
 def _orient(
-    picture: npt.NDArray[np.uint8], header: fits.Header
-) -> tuple[npt.NDArray[np.uint8], str]:
+    picture: GreyImage, header: fits.Header, orientation: Orientation | None
+) -> tuple[Image.Image, str]:
     """Turn a picture to North up, East left; return it with the words for its direction."""
-    directions = _sky_directions(header)
-    if directions is None:
-        top_down = str(header.get("ROWORDER", "")).strip().upper() == "TOP-DOWN"
-        return picture if top_down else picture[::-1], "as the camera stored it"
-    north, east = directions
-    mirrored, quarters = max(
-        ((mirror, turn) for mirror in (False, True) for turn in range(4)),
-        key=lambda way: _moved(north, *way).imag - _moved(east, *way).real,
-    )
-    # The first row of a FITS image is its lowest.
-    picture = picture[::-1, ::-1] if mirrored else picture[::-1]
-    return np.rot90(picture, quarters), _direction(_moved(north, mirrored, quarters))
-
-
-def _moved(arrow: complex, mirrored: bool, quarters: int) -> complex:
-    """Return an arrow, x right and y up, after a mirroring and quarter turns to the left."""
-    return (complex(-arrow.real, arrow.imag) if mirrored else arrow) * 1j**quarters
-
-
-def _direction(north: complex) -> str:
-    angle_deg = math.degrees(math.atan2(-north.real, north.imag))
-    if abs(angle_deg) <= _UPRIGHT_WITHIN_DEG:
-        return "North up"
-    return f"North {abs(angle_deg):.0f}° {'left' if angle_deg > 0 else 'right'} of up"
-
-
-def _sky_directions(header: fits.Header) -> tuple[complex, complex] | None:
-    """Return where North and East are in the image, x right and y up; None if not known."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            matrix = np.linalg.inv(WCS(header, naxis=2).celestial.pixel_scale_matrix)
-            east, north = (complex(*column) for column in matrix.T)
-    except Exception:  # noqa: BLE001 - a header from anybody: as good as none
-        return None
-    if not (math.isfinite(abs(north)) and math.isfinite(abs(east))) or not abs(north * east):
-        return None
-    return north / abs(north), east / abs(east)
+    if orientation is not None:
+        # The first row of a FITS image is its lowest.
+        return turn(picture[::-1], orientation), NORTH_UP
+    top_down = str(header.get("ROWORDER", "")).strip().upper() == "TOP-DOWN"
+    upright = picture if top_down else picture[::-1]
+    return Image.fromarray(np.ascontiguousarray(upright)), "as the camera stored it"
 
 
 def _sentence(frame: BinnedFrame, direction: str) -> str:
@@ -202,9 +174,9 @@ def _value(header: fits.Header, key: str) -> Any:
         return None
 
 
-def _png(picture: npt.NDArray[np.uint8], sentence: str) -> bytes:
+def _png(picture: Image.Image, sentence: str) -> bytes:
     words = PngImagePlugin.PngInfo()
     words.add_itxt("Description", sentence)
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", pnginfo=words, optimize=True)
+    picture.save(file, "PNG", pnginfo=words, optimize=True)
     return file.getvalue()
