@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -16,11 +17,15 @@ STARS = [{"name": "000-BCP-193", "mag": 11.1, "measured_mag": -8.3}]
 ZERO_HASH = "0" * 64
 
 
-def make_frame(seed: int) -> bytes:
+SOLUTION = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 325.7, "CRVAL2": 43.6}
+SOLUTION |= {"CDELT1": -1e-3, "CDELT2": 1e-3, "CROTA2": 30.0}
+
+
+def make_frame(seed: int, **cards: Any) -> bytes:
     """Return a frame as a camera writes it."""
     file = io.BytesIO()
     pixels = np.random.default_rng(seed).integers(500, 900, (120, 160)).astype(np.uint16)
-    header = fits.Header({"OBJECT": "SS Cyg", "SITELAT": "48.13712"})
+    header = fits.Header({"OBJECT": "SS Cyg", "SITELAT": "48.13712", **cards})
     fits.PrimaryHDU(pixels, header).writeto(file)
     return file.getvalue()
 
@@ -131,6 +136,18 @@ def test_the_same_frame_from_another_node_is_described_too(
 def _sentence(public: Client, number: int) -> str | None:
     found: str | None = public.get(f"/api/v1/measurements/{number}")["frame"]["sentence"]
     return found
+
+
+@pytest.mark.parametrize("cards", [SOLUTION, {}])
+def test_the_page_marks_north_and_east(cards: dict[str, Any], node: Client, public: Client) -> None:
+    """On a picture that was turned by a plate solution, and on no other."""
+    node.upload(make_frame(9, **cards), "turned.fits")
+    sent = make_measurement(target_name="SS Cyg", bjd=2461200.7, fits_file="turned.fits")
+    number = node.post("/api/v1/measurements", sent)["id"]
+    sentence = wait_for(lambda: _sentence(public, number))
+    page = public.call("GET", f"/measurements/{number}").body.decode()
+    assert sentence.endswith("North up.") is bool(cards)
+    assert ('class="compass"' in page) is bool(cards)
 
 
 def test_a_thumbnail_may_be_kept(node: Client, public: Client, frame: bytes) -> None:

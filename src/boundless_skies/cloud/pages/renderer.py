@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import MediaType, Response
 
 from boundless_skies import __version__
+from boundless_skies.cloud.domain.pictures import is_north_up
 from boundless_skies.cloud.domain.times import ago, calendar_text, counted, iso, span_text
 from boundless_skies.cloud.pages.assets import AssetShelf
 
@@ -38,6 +39,7 @@ class PageRenderer:
             calendar=calendar_text,
             compact=_compact,
             counted=counted,
+            is_north_up=is_north_up,
             iso=iso,
             pretty=_pretty,
             size=_size_text,
