@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from boundless_skies.cloud.domain.errors import InvalidInput
+from boundless_skies.cloud.domain.json_text import canonical
 from boundless_skies.cloud.domain.reading import (
     Range,
     clean_text,
@@ -16,7 +17,7 @@ from boundless_skies.cloud.domain.reading import (
     required_number,
     required_text,
 )
-from boundless_skies.wire import QualityFlag, canonical_json, idempotency_key
+from boundless_skies.wire import QualityFlag, idempotency_key
 from boundless_skies.wire.limits import (
     BJD_MAX_D,
     BJD_MIN_D,
@@ -69,7 +70,7 @@ class Reading:
 
     def key_from_content(self) -> str:
         """Return the ``Idempotency-Key`` that a node takes from the whole payload."""
-        conditions = canonical_json(self.conditions)
+        conditions = canonical(self.conditions)
         whole = b'{"conditions":%b,"measurement":%b}' % (conditions, self.payload_json.encode())
         return idempotency_key(whole)
 
@@ -103,8 +104,7 @@ class Entry:
         return self if target_name == self.target_name else replace(self, target_name=target_name)
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of a measurement: its number, and whether it was here already."""
 
     id: int
@@ -235,7 +235,7 @@ def read_measurement(measurement: dict[str, Any], conditions: Any) -> Reading:
 
 def _canonical(measurement: Mapping[str, Any]) -> bytes:
     try:
-        return canonical_json(measurement)
+        return canonical(measurement)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"The measurement cannot be kept as JSON: {error}.") from None
 
@@ -248,6 +248,8 @@ def _read_filter(measurement: Mapping[str, Any]) -> str:
 
 
 def _read_count(value: Any) -> int | None:
+    if type(value) is int and 0 <= value <= COUNT_MAX:  # as nearly every one is
+        return value
     if isinstance(value, list):
         return len(value)
     number = finite_number(value)

@@ -62,13 +62,14 @@ def json_object(value: Any, name: str) -> dict[str, Any]:
 
 def finite_number(value: Any) -> float | None:
     """Return a number, or a string that holds one, as a finite float; else None."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
+    if type(value) is not float:  # as nearly every one is
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            return None
+        try:
+            value = float(value)
+        except (ValueError, OverflowError):
+            return None
+    return value if math.isfinite(value) else None
 
 
 def required_number(source: Mapping[str, Any], key: str, limits: Range, where: str = "") -> float:
@@ -80,6 +81,8 @@ def required_number(source: Mapping[str, Any], key: str, limits: Range, where: s
         If it is missing, not a number, or outside of its limits.
     """
     raw = source.get(key)
+    if type(raw) is float and limits.low < raw < limits.high:
+        return raw
     if raw is None:
         raise InvalidInput(f"{where}{key} is missing. Give a number, {limits.describe(key)}.")
     number = finite_number(raw)

@@ -1,8 +1,9 @@
 """Taking measurements in."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
@@ -32,6 +33,25 @@ REST_S = 0.002
 WAITING_MAX = 4_096
 
 Outcome = Receipt | KeyReused
+
+
+class _Sender(NamedTuple):
+    """Who sent what came in one request, with what program, and when."""
+
+    node_id: str
+    software: str | None
+    received_at: datetime
+
+    def entry(self, reading: Reading, key: str | None) -> Entry:
+        """Return what came as an entry into the books."""
+        return Entry(
+            node_id=self.node_id,
+            target_name=reading.target_name,
+            reading=reading,
+            key=key,
+            software=self.software,
+            received_at=self.received_at,
+        )
 
 
 class MeasurementService:
@@ -80,7 +100,8 @@ class MeasurementService:
         reading = read_submission(body)
         if key is not None and key == reading.key_from_content():
             key = None
-        outcome = await self.group.submit(self._entry(caller, reading, key, software))
+        sent_by = _Sender(caller.node_id, read_software(software), self._clock())
+        outcome = await self.group.submit(sent_by.entry(reading, key))
         if isinstance(outcome, KeyReused):
             raise outcome
         return _answer(outcome)
@@ -101,27 +122,12 @@ class MeasurementService:
         if len(items) > BATCH_MAX_ITEMS:
             raise TooLarge(f"{len(items)} items in one batch; the limit is {BATCH_MAX_ITEMS}.")
         read = [_read_or_refuse(item) for item in items]
-        entries = [
-            self._entry(caller, reading, None, software)
-            for reading in read
-            if isinstance(reading, Reading)
-        ]
+        sent_by = _Sender(caller.node_id, read_software(software), self._clock())
+        entries = [sent_by.entry(reading, None) for reading in read if isinstance(reading, Reading)]
         outcomes = iter(await self._commit(entries)) if entries else iter(())
         if entries:
             self.group.on_group(len(entries))
         return {"results": [_result(reading, outcomes) for reading in read]}
-
-    def _entry(
-        self, caller: Caller, reading: Reading, key: str | None, software: str | None
-    ) -> Entry:
-        return Entry(
-            node_id=caller.node_id,
-            target_name=reading.target_name,
-            reading=reading,
-            key=key,
-            software=read_software(software),
-            received_at=self._clock(),
-        )
 
     async def _commit(self, entries: Sequence[Entry]) -> list[Outcome]:
         generation = self._names.generation

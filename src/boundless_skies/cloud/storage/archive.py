@@ -105,11 +105,9 @@ def insert_rows(connection: Connection, table: Table, rows: list[dict[str, Any]]
         months = {partitions.month_of(row["bjd_tdb"]) for row in rows}
         for month in filter(None, months):
             connection.exec_driver_sql(partitions.create_statement(*month))
-    in_order = [
-        {column.name: row[column.name] for column in table.columns if column.name in row}
-        for row in rows
-    ]
-    bulk.insert_many(connection, table, in_order)
+    if rows:
+        names = [column.name for column in table.columns if column.name in rows[0]]
+        bulk.insert_many(connection, table, {name: [row[name] for row in rows] for name in names})
 
 
 def set_counters(connection: Connection) -> None:

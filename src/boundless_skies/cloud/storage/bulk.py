@@ -10,9 +10,9 @@ long as its work.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 import msgspec
@@ -29,18 +29,16 @@ _EXACT = "%!.17g"
 """SQLite's form for a number of which no digit is lost."""
 
 
-def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all have the same columns; JSON columns may hold `JsonText`."""
-    if not rows:
-        return
-    names = tuple(rows[0])
+def insert_many(connection: Connection, table: Table, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Insert rows, given by their columns; JSON columns may hold `JsonText`."""
+    names = tuple(columns)
     statement, processors = _compiled_insert(connection.dialect, table, names)
-    plain = [_process(tuple(row.values()), processors) for row in rows]
+    plain = _processed(columns.values(), processors)
     if is_postgresql(connection):
-        connection.exec_driver_sql(statement, _columns(plain))
+        connection.exec_driver_sql(statement, tuple(plain))
         return
     head, _, marks = statement.rpartition(" VALUES ")
-    for part in _parts(plain, len(names)):
+    for part in _parts(list(zip(*plain, strict=True)), len(names)):
         values = ", ".join([marks] * len(part))
         connection.exec_driver_sql(f"{head} VALUES {values}", _flat(part))
 
@@ -55,9 +53,8 @@ def update_many(
     if not rows:
         return
     compiled = _compiled_update(connection.dialect, statement)
-    plain = [
-        _process(tuple([row[name] for name in compiled.names]), compiled.processors) for row in rows
-    ]
+    columns = [[row[name] for row in rows] for name in compiled.names]
+    plain = list(zip(*_processed(columns, compiled.processors), strict=True))
     if is_postgresql(connection):
         connection.exec_driver_sql(compiled.text, plain)
         return
@@ -177,20 +174,32 @@ def _parts(rows: Sequence[Row], width: int) -> Iterator[Sequence[Row]]:
 
 
 def _flat(rows: Sequence[Row]) -> Row:
-    return tuple([value for row in rows for value in row])
+    return tuple(chain.from_iterable(rows))
 
 
 def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _process(values: Row, processors: Sequence[tuple[int, Processor]]) -> Row:
-    if not processors:
-        return values
-    processed = list(values)
+def _processed(
+    columns: Iterable[Sequence[Any]], processors: Sequence[tuple[int, Processor]]
+) -> list[Sequence[Any]]:
+    """Return columns with each value as the driver takes it."""
+    plain = list(columns)
     for place, process in processors:
-        processed[place] = process(processed[place])
-    return tuple(processed)
+        plain[place] = _each(plain[place], process)
+    return plain
+
+
+def _each(values: Sequence[Any], process: Processor) -> list[Any]:
+    """Process each value; one that is the same as before it, as what came at one time, once."""
+    found: list[Any] = []
+    before, processed = object(), None
+    for value in values:
+        if value is not before:
+            before, processed = value, process(value)
+        found.append(processed)
+    return found
 
 
 @lru_cache
@@ -205,7 +214,7 @@ def _compiled_insert(
     places = {column.name: place for place, column in enumerate(table.columns)}
     in_order = sorted(names, key=places.__getitem__)
     if list(names) != in_order:
-        raise ValueError(f"The rows' columns must be in the order of the table: {in_order}")
+        raise ValueError(f"The columns must be in the order of the table: {in_order}")
     types = [table.c[name].type for name in names]
     if dialect.name == "postgresql":
         source = _unnested([kind.compile(dialect) for kind in types])

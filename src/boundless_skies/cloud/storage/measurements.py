@@ -1,6 +1,7 @@
 """Queries about measurements. Nothing here deletes one."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -23,7 +24,6 @@ from boundless_skies.cloud.domain.measurements import (
     Entry,
     Point,
     PointId,
-    Reading,
     Receipt,
     TargetSummary,
 )
@@ -68,6 +68,16 @@ Held = dict[PointId, dict[str, tuple[int, int]]]
 """For each point, the number and revision of each content that is held of it."""
 
 
+@dataclass(slots=True)
+class _New:
+    """An entry that goes in, with the number and revision that it gets."""
+
+    entry: Entry
+    number: int
+    revision: int
+    is_newest: bool = True
+
+
 def add_all(connection: Connection, entries: Sequence[Entry]) -> list[Receipt | KeyReused]:
     """Add measurements, each unless it is here already; what became of each, in order.
 
@@ -79,11 +89,11 @@ def add_all(connection: Connection, entries: Sequence[Entry]) -> list[Receipt | 
     held = _find_held(connection, {entry.point_id for entry in entries})
     keys = _find_keys(connection, [entry for entry in entries if entry.key is not None])
     numbers = iter(_reserve_numbers(connection, len(entries)))
-    rows: dict[int, dict[str, Any]] = {}
-    receipts = [_place(entry, held, keys, numbers, rows) for entry in entries]
-    if rows:
-        bulk.insert_many(connection, measurements, list(rows.values()))
-        _demote_older(connection, list(rows.values()))
+    new: dict[int, _New] = {}
+    receipts = [_place(entry, held, keys, numbers, new) for entry in entries]
+    if new:
+        bulk.insert_many(connection, measurements, _columns(list(new.values())))
+        _demote_older(connection, list(new.values()))
     _keep_keys(connection, entries, receipts)
     return receipts
 
@@ -93,7 +103,7 @@ def _place(
     held: Held,
     keys: dict[tuple[str, str], str],
     numbers: Iterator[int],
-    rows: dict[int, dict[str, Any]],
+    new: dict[int, _New],
 ) -> Receipt | KeyReused:
     """Decide on one entry, with what is held and what came before it in the same group."""
     known = held.setdefault(entry.point_id, {})
@@ -109,12 +119,12 @@ def _place(
     number = next(numbers)
     revision = 1 + max((revision for _, revision in known.values()), default=0)
     for earlier, _ in known.values():
-        if earlier in rows:
-            rows[earlier]["is_newest"] = False
+        if earlier in new:
+            new[earlier].is_newest = False
     known[content] = (number, revision)
     if entry.key is not None:
         keys[entry.node_id, entry.key] = content
-    rows[number] = _to_row(entry, number, revision)
+    new[number] = _New(entry, number, revision)
     return Receipt(number, duplicate=False)
 
 
@@ -288,48 +298,49 @@ def _numbers_in_stock(connection: Connection, count: int) -> list[int]:
     return taken
 
 
-def _demote_older(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+def _demote_older(connection: Connection, new: Sequence[_New]) -> None:
     """Take the newest mark from the revisions before."""
     demoted = [
         {
-            "of_target": row["target_name"],
-            "of_bjd": row["bjd_tdb"],
-            "of_filter": row["filter"],
-            "of_node": row["node_id"],
-            "but_id": row["id"],
+            "of_target": one.entry.target_name,
+            "of_bjd": one.entry.reading.bjd,
+            "of_filter": one.entry.reading.filter,
+            "of_node": one.entry.node_id,
+            "but_id": one.number,
         }
-        for row in rows
-        if row["revision"] > 1 and row["is_newest"]
+        for one in new
+        if one.revision > 1 and one.is_newest
     ]
     if demoted:
         connection.execute(_DEMOTE, demoted)
 
 
-def _to_row(entry: Entry, number: int, revision: int) -> dict[str, Any]:
-    reading: Reading = entry.reading
+def _columns(new: Sequence[_New]) -> dict[str, list[Any]]:
+    entries = [one.entry for one in new]
+    readings = [entry.reading for entry in entries]
     return {
-        "id": number,
-        "node_id": entry.node_id,
-        "target_name": entry.target_name,
-        "bjd_tdb": reading.bjd,
-        "magnitude": reading.magnitude,
-        "uncertainty": reading.uncertainty,
-        "filter": reading.filter,
-        "airmass": reading.airmass,
-        "fwhm_px": reading.fwhm,
-        "snr": reading.snr,
-        "comparison_stars": reading.comparison_stars,
-        "quality_flag": reading.quality_flag,
-        "zero_point": reading.zero_point,
-        "zp_scatter": reading.zp_scatter,
-        "fits_file": reading.fits_file,
-        "revision": revision,
-        "is_newest": True,
-        "payload": JsonText(reading.payload_json),
-        "conditions": reading.conditions,
-        "content_hash": reading.content_hash,
-        "received_at": entry.received_at,
-        "software": entry.software,
+        "id": [one.number for one in new],
+        "node_id": [entry.node_id for entry in entries],
+        "target_name": [entry.target_name for entry in entries],
+        "bjd_tdb": [reading.bjd for reading in readings],
+        "magnitude": [reading.magnitude for reading in readings],
+        "uncertainty": [reading.uncertainty for reading in readings],
+        "filter": [reading.filter for reading in readings],
+        "airmass": [reading.airmass for reading in readings],
+        "fwhm_px": [reading.fwhm for reading in readings],
+        "snr": [reading.snr for reading in readings],
+        "comparison_stars": [reading.comparison_stars for reading in readings],
+        "quality_flag": [reading.quality_flag for reading in readings],
+        "zero_point": [reading.zero_point for reading in readings],
+        "zp_scatter": [reading.zp_scatter for reading in readings],
+        "fits_file": [reading.fits_file for reading in readings],
+        "revision": [one.revision for one in new],
+        "is_newest": [one.is_newest for one in new],
+        "payload": [JsonText(reading.payload_json) for reading in readings],
+        "conditions": [reading.conditions for reading in readings],
+        "content_hash": [reading.content_hash for reading in readings],
+        "received_at": [entry.received_at for entry in entries],
+        "software": [entry.software for entry in entries],
     }
 
 
