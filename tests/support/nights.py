@@ -241,6 +241,7 @@ class NightWorld:
         # The owner's dashboard or command line: a store of its own at the same file.
         self.owner = ScheduleStore(folder / FILE_NAME, self.clock.now, mends=False)
         self.desk = PlanDesk(self.store, settings, zone, self.clock.now)
+        self.lacks_room: Callable[[int], str | None] = lambda _frames: None
         self.runner = self.make_runner()
 
     def make_runner(self, on_tick: Callable[[], None] = lambda: None) -> ScheduleRunner:
@@ -257,6 +258,7 @@ class NightWorld:
             focusing=self._focusing() if self._sees else None,
             on_tick=on_tick,
             mark=self.folder / MARK_NAME,
+            lacks_room=self.lacks_room,
         )
 
     def restart(self) -> None:

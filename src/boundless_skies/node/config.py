@@ -354,6 +354,21 @@ KEYS: tuple[Key, ...] = (
         "Seconds of each exposure of an interrupt: the network says where to look, not how long.",
     ),
     _whole("schedule.interrupt_count", 15, 1, 1000, "Number of exposures of an interrupt."),
+    _whole(
+        "schedule.keep_frames",
+        0,
+        0,
+        3650,
+        "Days after which a frame that this node took is removed, once it is measured and nothing "
+        "of it waits for the cloud; 0 to keep all. What you put into the folder is never removed.",
+    ),
+    _number(
+        "schedule.keep_free",
+        1.0,
+        0,
+        100_000,
+        "Gigabytes that frames leave free on their disk: where they would not, a target waits.",
+    ),
     _number(
         "schedule.centring_tolerance",
         3.0,

@@ -12,6 +12,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -29,6 +30,9 @@ from boundless_skies.node.devices.errors import DeviceError
 from boundless_skies.node.errors import NodeError
 from boundless_skies.node.factory import check_ready
 from boundless_skies.node.frame_names import is_frame_name
+from boundless_skies.node.storage.disk_room import GB, DiskRoom, frames_folder, free_bytes
+from boundless_skies.node.storage.schedule import FILE_NAME as SCHEDULE_NAME
+from boundless_skies.node.storage.schedule import ScheduleStore
 from boundless_skies.wire import paths
 from cloud_communicator import LinkError, LinkFailure
 from cloud_communicator.config import LinkConfig, read_config
@@ -41,6 +45,7 @@ CLOCK_OFF_S = 5.0
 """How far the computer's clock may be from the cloud's (s): more shows in a light curve."""
 _HALF_A_SECOND = 0.5
 _MOST_FILES = 100_000
+_FEW_NIGHTS = 3
 
 Clock = Callable[[], datetime]
 
@@ -129,6 +134,7 @@ def examine(
     yield examine_leap_seconds(now)
     if config is not None and config["telescope"]["enabled"]:
         yield examine_telescope(config)
+        yield examine_room(config, now)
     if config is not None:
         yield from examine_cloud(config, now, call or ask_health)
 
@@ -240,6 +246,39 @@ def examine_watched_folder(config: dict[str, Any]) -> Finding:
     files = islice(walk, _MOST_FILES)
     frames = sum(is_frame_name(path.name, block["patterns"]) for path in files)
     return _ok(check, f"{folder} is there; frames in it: {frames:,}.")
+
+
+def examine_room(config: dict[str, Any], now: Clock) -> Finding:
+    """See how many nights of frames there is room for.
+
+    Parameters
+    ----------
+    config : dict
+        The whole config.
+    now : callable
+        The computer's clock.
+
+    Returns
+    -------
+    Finding
+        Failed where not one frame fits, a warning where a few nights do.
+    """
+    check, frames = "room for frames", frames_folder(config)
+    path = Path(config["cloud"]["data_dir"]).expanduser().absolute() / SCHEDULE_NAME
+    try:
+        if not path.exists():
+            return _ok(check, f"{free_bytes(frames) / GB:.1f} GB free in {frames}; no night yet.")
+        with closing(ScheduleStore(path, now, mends=False)) as store:
+            room = DiskRoom.from_config(config, store, now).room()
+    except (OSError, NodeError) as error:
+        return _warning(check, f"It cannot be told: {error}")
+    if room is None:
+        return _warning(check, f"It cannot be told: {frames} does not answer.")
+    if room.is_short:
+        return _failed(check, room.sentence)
+    if room.lasts_nights < _FEW_NIGHTS:
+        return _warning(check, f"{room.sentence} Make room soon, or set schedule.keep_frames.")
+    return _ok(check, room.sentence)
 
 
 def examine_catalogue() -> Finding:

@@ -8,9 +8,11 @@ from boundless_skies.node.clock import Clock, SystemClock
 from boundless_skies.node.config import DEFAULT_PATH, ConfigFileError
 from boundless_skies.node.schedule.settings import NightSettings, limits_of, site_of
 from boundless_skies.node.services.folder_watch import FolderWatch
+from boundless_skies.node.services.housekeeping import Housekeeping
 from boundless_skies.node.services.measuring import MeasuringProcess
 from boundless_skies.node.services.node_program import Inbox, Night, NodeProgram, Page
 from boundless_skies.node.services.plan_desk import PlanDesk
+from boundless_skies.node.storage.disk_room import DiskRoom
 from boundless_skies.node.storage.ledger import FILE_NAME as LEDGER_NAME
 from boundless_skies.node.storage.ledger import Ledger
 from boundless_skies.node.storage.schedule import FILE_NAME as SCHEDULE_NAME
@@ -73,6 +75,16 @@ def build_program(
         desk=desk,
         night=night,
         page=page,
+        chores=Housekeeping(
+            folder=folder,
+            store=store,
+            ledger=ledger,
+            link_status=link.status,
+            keep_days=config["schedule"]["keep_frames"],
+            cloud_on=config["cloud"]["enabled"],
+            now=clock.now,
+        ),
+        disk=None if night is None else DiskRoom.from_config(config, store, clock.now).facts,
     )
     return program
 

@@ -17,6 +17,7 @@ from boundless_skies.node.services.night_watch import NightWatch
 from boundless_skies.node.services.runner import MARK_NAME, ScheduleRunner
 from boundless_skies.node.services.watchdog import Watchdog
 from boundless_skies.node.solving.seiza_solver import SeizaSolver
+from boundless_skies.node.storage.disk_room import DiskRoom, frames_folder
 from boundless_skies.node.storage.schedule import ScheduleStore
 
 
@@ -102,11 +103,12 @@ def build_runner(
         site=site,
         limits=limits_of(config),
         settings=settings,
-        frames=Path(config["image_watcher"]["watch_path"]).expanduser(),
+        frames=frames_folder(config),
         centring=_centring(telescope, settings, folder),
         focusing=_focusing(telescope, settings, folder),
         on_tick=on_tick,
         mark=folder / MARK_NAME,
+        lacks_room=DiskRoom.from_config(config, store, clock.now).lacks,
     )
 
 

@@ -19,6 +19,7 @@ from boundless_skies.node.services.node_program import (
     measurement_line,
     plan_line,
 )
+from boundless_skies.node.storage.disk_room import lasting
 
 _STYLES = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "bold red"}
 _SHOWN_ITEMS = 5
@@ -165,6 +166,8 @@ def status_table(status: dict[str, Any], *, runs: bool, age_s: float | None) -> 
         line = refusal_line(Path(refusal["file"]).name, refusal["reason"])
         table.add_row("Trouble with a frame", Text(line))
     table.add_row("Folder", Text(_folder_row(status)))
+    if status.get("disk"):
+        table.add_row("Disk", _disk_row(status["disk"]))
     table.add_row("Plan", Text(_plan_row(status.get("plan") or [])))
     for interrupt in (status.get("interrupts") or [])[:_SHOWN_ITEMS]:
         table.add_row("Interrupt", Text(interrupt_line(interrupt)))
@@ -221,6 +224,16 @@ def _folder_row(status: dict[str, Any]) -> str:
     if status.get("watching") is None:
         return "none watched"
     return f"{status['watching']}{' (not there)' if status.get('folder_missing') else ''}"
+
+
+def _disk_row(disk: dict[str, Any]) -> Text:
+    """Tell how much is free, and for how many nights."""
+    free = f"{disk['free_gb']:.1f} GB free"
+    if disk["is_short"]:
+        return Text(f"{free}: no room for frames", "red")
+    if disk["nights"] is None:
+        return Text(free)
+    return Text(f"{free}, {lasting(disk['nights'], disk['keep_days'])}")
 
 
 def _plan_row(items: list[dict[str, Any]]) -> str:

@@ -1,8 +1,9 @@
 """The night's page: what runs, what comes, what was left out and why, what waits for a word."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from boundless_skies.node.dashboard.desk import Desk
 from boundless_skies.node.dashboard.night_chart import (
@@ -20,6 +21,7 @@ from boundless_skies.node.dashboard.words import clock, counted, span
 from boundless_skies.node.schedule.changes import ChangeKind, plan_changes
 from boundless_skies.node.schedule.states import FINAL, RUNNING, Command, PlanState, Step
 from boundless_skies.node.schedule.work import AskedCommand, Latch, PlanRecord, Work
+from boundless_skies.node.storage.disk_room import lasting
 from boundless_skies.node.storage.schedule import ScheduleStore
 
 WIDE_PX, NARROW_PX = (980.0, 400.0), (340.0, 320.0)
@@ -90,6 +92,8 @@ class Tonight:
     asked: list[Asked]
     moves_telescope: bool
     site_known: bool
+    disk: str
+    disk_short: bool
 
 
 def tonight(desk: Desk) -> Tonight:
@@ -101,6 +105,7 @@ def tonight(desk: Desk) -> Tonight:
     running = next((one for one in work if one.step in RUNNING), None)
     following = next((one for one in shown if one.work.step not in FINAL | RUNNING), None)
     latch = store.latch()
+    disk = desk.status().get("disk") or {}
     return Tonight(
         now=now,
         headline=headline(running, following, plan, waiting, latch, now),
@@ -118,7 +123,30 @@ def tonight(desk: Desk) -> Tonight:
         asked=[_asked(one, store) for one in store.asked_commands()],
         moves_telescope=desk.moves_telescope,
         site_known=desk.site is not None,
+        disk=disk_words(disk),
+        disk_short=bool(disk.get("is_short")),
     )
+
+
+def disk_words(disk: Mapping[str, Any]) -> str:
+    """Return how much room there is for frames, and for how many nights.
+
+    Parameters
+    ----------
+    disk : Mapping
+        What the node's status says of it; empty where it says nothing.
+    """
+    if not disk:
+        return ""
+    free = f"{disk['free_gb']:.1f} GB are free for frames"
+    if disk["is_short"]:
+        return (
+            f"{free}, and {disk['reserve_gb']:g} GB of the disk stay free: targets wait until "
+            f"there is room in {disk['folder']}."
+        )
+    if disk["nights"] is None:
+        return f"{free}."
+    return f"{free}, {lasting(disk['nights'], disk['keep_days'])}."
 
 
 def plan_of_tonight(store: ScheduleStore, now: datetime) -> PlanRecord | None:

@@ -1,7 +1,8 @@
 """Whether something may be observed now, and if not, why, and from when on.
 
 The hard rules keep the telescope and people's eyes safe, and nobody can overrule them: the
-safety latch, the weather, the Sun above the horizon or too near, the altitude. The planning
+safety latch, the weather, the Sun above the horizon or too near, the altitude; nor can anybody the
+disk, that has no room. The planning
 rules keep the night worth its while, and the owner may set them aside.
 
 Each rule is written as what must hold, so that a value that is no number never passes.
@@ -45,6 +46,7 @@ class Rule(StrEnum):
 
     LATCH = "latch"
     WEATHER = "weather"
+    ROOM = "room"
     SUN_UP = "sun up"
     ALTITUDE = "altitude"
     SUN_DISTANCE = "sun distance"
@@ -56,7 +58,7 @@ class Rule(StrEnum):
 
 
 HARD: frozenset[Rule] = frozenset(
-    {Rule.LATCH, Rule.WEATHER, Rule.SUN_UP, Rule.ALTITUDE, Rule.SUN_DISTANCE}
+    {Rule.LATCH, Rule.WEATHER, Rule.ROOM, Rule.SUN_UP, Rule.ALTITUDE, Rule.SUN_DISTANCE}
 )
 """The rules that nobody can overrule."""
 
@@ -195,6 +197,7 @@ def check(
     limits: Limits,
     weather: Conditions | None = None,
     unsafe_reason: str | None = None,
+    room_reason: str | None = None,
     overrule: bool = False,
 ) -> Clear | Refusal:
     """Tell whether the next exposure of something may begin now.
@@ -216,6 +219,8 @@ def check(
         does not answer, nothing should be asked here: that is unsafe by itself.
     unsafe_reason : str, optional
         Why the safety latch is set; None where it is not.
+    room_reason : str, optional
+        Why its frames do not fit on the disk, the end of a sentence; None where they do.
     overrule : bool
         Whether the owner sets the planning rules aside; the hard ones hold all the same.
 
@@ -224,7 +229,11 @@ def check(
     Clear or Refusal
         The first rule that does not hold.
     """
-    refusal = _latched(work, unsafe_reason) or _unsafe_weather(work, now, limits, weather)
+    refusal = (
+        _latched(work, unsafe_reason)
+        or _unsafe_weather(work, now, limits, weather)
+        or _without_room(work, now, room_reason)
+    )
     if refusal:
         return refusal
     judge = _Judge(work, site, limits, overrule=overrule)
@@ -240,6 +249,13 @@ def _latched(work: Observable, reason: str | None) -> Refusal | None:
         sentence=f"{work.target} waits: the telescope was stopped as unsafe ({told}). "
         "Nothing moves until the owner lets it go on.",
     )
+
+
+def _without_room(work: Observable, now: dt.datetime, reason: str | None) -> Refusal | None:
+    if reason is None:
+        return None
+    sentence = f"{work.target} waits for room on the disk: at {_told(now)} {reason}"
+    return Refusal(rule=Rule.ROOM, sentence=sentence)
 
 
 # Weather

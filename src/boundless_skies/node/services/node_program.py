@@ -59,6 +59,13 @@ class Night(Protocol):
         """Return what the telescope does."""
 
 
+class Chores(Protocol):
+    """What keeps the disk from filling up."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Remove what is old, now and then, until ``stop`` is set."""
+
+
 class Page(Protocol):
     """The owner's dashboard."""
 
@@ -172,6 +179,10 @@ class NodeProgram:
         Runs the schedule; None without a telescope.
     page : Page or None
         The dashboard.
+    chores : Chores or None
+        Removes what is old; None for a node that keeps all.
+    disk : callable or None
+        Tells what room there is for frames; None for a node that takes none.
     now : callable
         Gives the time as an aware datetime.
     """
@@ -189,6 +200,8 @@ class NodeProgram:
         desk: PlanDesk,
         night: Night | None = None,
         page: Page | None = None,
+        chores: Chores | None = None,
+        disk: Callable[[], dict[str, Any] | None] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._config = config
@@ -201,6 +214,8 @@ class NodeProgram:
         self._desk = desk
         self._night = night
         self._page = page
+        self._chores = chores
+        self._disk = disk
         self._now = now
         self._started_at = now()
         self._cloud_on = bool(config["cloud"]["enabled"])
@@ -209,7 +224,7 @@ class NodeProgram:
         self._last_measurement: dict[str, Any] | None = None
         self._last_refusal: dict[str, Any] | None = None
         self._busy_with: str | None = None
-        self._records: dict[str, Any] = {"frames": {}, "plan": [], "interrupts": []}
+        self._records: dict[str, Any] = {"frames": {}, "plan": [], "interrupts": [], "disk": None}
         self._told: dict[str, Any] = {}
         self._told_at_s = -STATUS_PERIOD_S
 
@@ -246,6 +261,7 @@ class NodeProgram:
         worker = threading.Thread(target=self._work, args=(stop,), name="node-frames", daemon=True)
         worker.start()
         observer = self._start_night(stop)
+        tidying = self._start_chores(stop)
         if self._page is not None:
             self._page.start()
         try:
@@ -255,7 +271,16 @@ class NodeProgram:
                 if on_tick is not None:
                     on_tick(status)
         finally:
-            self._end(stop, worker, observer)
+            self._end(stop, worker, observer, tidying)
+
+    def _start_chores(self, stop: threading.Event) -> threading.Thread | None:
+        if self._chores is None:
+            return None
+        tidying = threading.Thread(
+            target=self._chores.run, args=(stop,), name="node-chores", daemon=True
+        )
+        tidying.start()
+        return tidying
 
     def _start_night(self, stop: threading.Event) -> threading.Thread | None:
         if self._night is None:
@@ -280,6 +305,7 @@ class NodeProgram:
         stop: threading.Event,
         worker: threading.Thread,
         observer: threading.Thread | None,
+        tidying: threading.Thread | None,
     ) -> None:
         stop.set()
         if observer is not None and self._night is not None:
@@ -291,11 +317,13 @@ class NodeProgram:
             self._watch.stop()
         self._link.stop()
         worker.join(_STOP_LIMIT_S)
+        if tidying is not None:
+            tidying.join(_STOP_LIMIT_S)
         self._measuring.close()
         self._tell("stopped")
-        if not worker.is_alive():
+        if not _any_alive(worker, tidying):
             self._ledger.close()
-        if observer is None or not observer.is_alive():
+        if not _any_alive(observer, tidying):
             self._store.close()
 
     def _work(self, stop: threading.Event) -> None:
@@ -422,14 +450,19 @@ class NodeProgram:
         }
 
     def _newest_records(self) -> dict[str, Any]:
-        """Read the ledger; where it cannot be read, take what it last held."""
+        """Read ledger and disk; where they cannot be read, take what they last held."""
         with contextlib.suppress(NodeError):
             self._records = {
                 "frames": self._ledger.counts(),
                 "plan": self._ledger.plan(),
                 "interrupts": self._ledger.interrupts(),
+                "disk": None if self._disk is None else self._disk(),
             }
         return self._records
+
+
+def _any_alive(*threads: threading.Thread | None) -> bool:
+    return any(thread is not None and thread.is_alive() for thread in threads)
 
 
 def measurement_line(measurement: dict[str, Any]) -> str:

@@ -47,7 +47,7 @@ TROUBLE_REST_S = 300.0
 
 _NIGHT_KEPT = timedelta(minutes=10)
 _FROM_MORNING_TO_EVENING = timedelta(hours=13)
-_WAITS: frozenset[Rule] = frozenset({Rule.LATCH, Rule.WEATHER})
+_WAITS: frozenset[Rule] = frozenset({Rule.LATCH, Rule.WEATHER, Rule.ROOM})
 
 
 class MovedMark:
@@ -118,6 +118,8 @@ class ScheduleRunner:
     mark : Path or None
         A file that is there while this node has moved the telescope and not yet parked it, so
         that a start after a power cut parks it; None for a telescope without power of its own.
+    lacks_room : callable
+        Returns why so many frames more do not fit on the disk; None where they do.
     """
 
     def __init__(
@@ -134,7 +136,9 @@ class ScheduleRunner:
         focusing: Focusing | None = None,
         on_tick: Callable[[], None] = lambda: None,
         mark: Path | None = None,
+        lacks_room: Callable[[int], str | None] = lambda _frames: None,
     ) -> None:
+        self._lacks_room = lacks_room
         self._store = store
         self._telescope = telescope
         self._clock = clock
@@ -461,6 +465,8 @@ class ScheduleRunner:
             limits=self._limits,
             weather=self._guard.weather,
             unsafe_reason=self._store.unsafe_reason(),
+            # What runs is not broken off because its last frames may not fit.
+            room_reason=self._lacks_room(1 if work.step in RUNNING else work.count - work.taken),
             overrule=work.id in self._overruled,
         )
 

@@ -128,6 +128,13 @@ class Ledger:
         )
         return bool(found)
 
+    def state(self, frame: FrameFile) -> str | None:
+        """Return ``measured``, ``handed`` or ``refused``; None for a frame that is not known."""
+        rows = self._run(
+            "SELECT state FROM frame WHERE path = ? AND size = ? AND mtime_ns = ?", _key(frame)
+        )
+        return str(rows[0][0]) if rows else None
+
     def keep_measured(self, frame: FrameFile, measurement: dict[str, Any]) -> None:
         """Keep a frame's measurement, before it is handed to the link.
 
@@ -243,6 +250,15 @@ class Ledger:
             "SELECT interrupt FROM interrupt ORDER BY received_at DESC LIMIT ?", (limit,)
         )
         return [json.loads(row[0]) for row in rows]
+
+    def forget(self, before: datetime) -> None:
+        """Take out the plans and interrupts that came before an instant; the newest plan stays."""
+        stamp = before.astimezone(UTC).isoformat(timespec="milliseconds")
+        self._run(
+            "DELETE FROM plan WHERE received_at < ? AND rowid != (SELECT max(rowid) FROM plan)",
+            (stamp,),
+        )
+        self._run("DELETE FROM interrupt WHERE received_at < ?", (stamp,))
 
     def _stamp(self) -> str:
         return self._now().isoformat(timespec="milliseconds")

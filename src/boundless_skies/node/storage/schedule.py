@@ -194,6 +194,27 @@ UPDATE plan SET state = 'finished' WHERE state = 'accepted' AND NOT EXISTS
   (SELECT 1 FROM work WHERE work.plan_id = plan.plan_id AND step NOT IN ({_FINAL}))
 """  # noqa: S608 - the texts are our own enums
 
+_OLD_PLANS = f"""
+SELECT plan_id FROM plan
+WHERE state NOT IN ('waiting', 'accepted') AND received_at < :before
+  AND place NOT IN (SELECT place FROM plan ORDER BY place DESC LIMIT 2)
+  AND NOT EXISTS (SELECT 1 FROM work WHERE work.plan_id = plan.plan_id
+                  AND (step NOT IN ({_FINAL}) OR changed_at >= :before))
+  AND NOT EXISTS (SELECT 1 FROM event WHERE NOT sent AND event.plan_id = plan.plan_id)
+"""  # noqa: S608 - the texts are our own enums
+
+_OLD_INTERRUPTS = f"""
+SELECT id FROM work
+WHERE kind = 'interrupt' AND step IN ({_FINAL}) AND changed_at < :before
+  AND NOT EXISTS (SELECT 1 FROM event WHERE NOT sent AND event.interrupt_id = work.item_id)
+"""  # noqa: S608 - the texts are our own enums
+
+# When it was refused stands with what the cloud was told of it, in the same transaction.
+_FORGET_REFUSED = """
+DELETE FROM refused WHERE plan_id = '' AND EXISTS
+  (SELECT 1 FROM event WHERE event.interrupt_id = refused.item_id AND sent AND at < :before)
+"""
+
 
 class ScheduleError(NodeError):
     """The schedule cannot be read or written."""
@@ -697,6 +718,37 @@ class ScheduleStore:
         """Return all exposures of a piece of work, by number."""
         return self._exposures("work_id = ?", work_id)
 
+    def newest_frames(self, limit: int) -> tuple[ExposureRecord, ...]:
+        """Return the saved exposures of the newest work, newest first; at most ``limit``."""
+        return self._exposures("state = 'saved'", newest=limit)
+
+    def frames_until(self, instant: datetime) -> tuple[ExposureRecord, ...]:
+        """Return the exposures whose frames were saved before an instant, by work and number."""
+        return self._exposures("state = 'saved' AND at < ?", _text(instant))
+
+    def frames_by_night(self, noon_utc_h: float, limit: int = 10) -> dict[str, int]:
+        """Count the saved frames of the newest nights.
+
+        Parameters
+        ----------
+        noon_utc_h : float
+            When it is noon where the telescope stands, in hours UTC: there a night's date
+            changes.
+        limit : int
+            Most nights that are counted.
+
+        Returns
+        -------
+        dict
+            Frames by the date of the evening, YYYY-MM-DD, newest first.
+        """
+        rows = self._read(
+            "SELECT date(at, ?) AS night, count(*) FROM exposure WHERE state = 'saved'"
+            " GROUP BY night ORDER BY night DESC LIMIT ?",
+            (f"-{noon_utc_h:.3f} hours", limit),
+        )
+        return dict(rows)
+
     def _end_exposure(self, work_id: int, number: int, state: ExposureState) -> bool:
         with self._change() as base:
             changed = base.execute(
@@ -706,11 +758,14 @@ class ScheduleStore:
             )
             return bool(changed.rowcount)
 
-    def _exposures(self, condition: str, *values: Any) -> tuple[ExposureRecord, ...]:
+    def _exposures(
+        self, condition: str, *values: Any, newest: int | None = None
+    ) -> tuple[ExposureRecord, ...]:
+        order = "work_id, number" if newest is None else "work_id DESC, number DESC LIMIT ?"
         rows = self._read(
             "SELECT work_id, number, path, state, at FROM exposure"  # noqa: S608 - ours
-            f" WHERE {condition} ORDER BY work_id, number",
-            values,
+            f" WHERE {condition} ORDER BY {order}",
+            values if newest is None else (*values, newest),
         )
         return tuple(
             ExposureRecord(
@@ -830,6 +885,56 @@ class ScheduleStore:
                 [(event_id,) for event_id in event_ids],
             )
 
+    # What may be forgotten
+
+    def forget(self, before: datetime, is_there: Callable[[str], bool]) -> int:
+        """Take out the plans and interrupts that are over, told, and without a frame on disk.
+
+        The newest two plans stay, as does all that the cloud has yet to be told of. What is
+        taken out one at a time keeps nobody waiting for long.
+
+        Parameters
+        ----------
+        before : datetime
+            Only what came to its end before this instant, aware.
+        is_there : callable
+            Tells whether the file of a path is still there.
+
+        Returns
+        -------
+        int
+            How many plans and interrupts were taken out.
+        """
+        cutoff = {"before": _text(before)}
+        plans = [
+            (plan_id, [work.id for work in self.all_work(plan_id)])
+            for (plan_id,) in self._read(_OLD_PLANS, cutoff)
+        ]
+        interrupts = [(None, [work_id]) for (work_id,) in self._read(_OLD_INTERRUPTS, cutoff)]
+        gone = 0
+        for plan_id, work_ids in (*plans, *interrupts):
+            saved = (one for number in work_ids for one in self.exposures(number))
+            if not any(one.state is ExposureState.SAVED and is_there(one.path) for one in saved):
+                self._forget(plan_id, work_ids)
+                gone += 1
+        self._forget_told(cutoff)
+        return gone
+
+    def _forget(self, plan_id: str | None, work_ids: Sequence[int]) -> None:
+        numbers = [(number,) for number in work_ids]
+        with self._change() as base:
+            base.executemany("DELETE FROM exposure WHERE work_id = ?", numbers)
+            base.executemany("DELETE FROM work WHERE id = ?", numbers)
+            if plan_id is not None:
+                base.execute("DELETE FROM refused WHERE plan_id = ?", (plan_id,))
+                base.execute("DELETE FROM plan WHERE plan_id = ?", (plan_id,))
+
+    def _forget_told(self, cutoff: dict[str, str]) -> None:
+        """Take out what the cloud was told long ago, and the refused interrupts among it."""
+        with self._change() as base:
+            base.execute(_FORGET_REFUSED, cutoff)
+            base.execute("DELETE FROM event WHERE sent AND at < :before", cutoff)
+
     def version(self) -> int:
         """Return a number that grows with every change, whoever made it."""
         return int(self._read("SELECT version FROM meta")[0][0])
@@ -922,7 +1027,7 @@ class ScheduleStore:
     def _stamp(self) -> str:
         return _text(self._now())
 
-    def _read(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
+    def _read(self, statement: str, values: tuple[Any, ...] | dict[str, Any] = ()) -> list[Any]:
         with self._told(), self._lock:
             return self._base.execute(statement, values).fetchall()
 
