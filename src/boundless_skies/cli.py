@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "cloud": ("boundless_skies.cloud.main", "cloud", "cloud", "Run and steer a cloud."),
     "demo": ("boundless_skies.demo.main", "demo", "node,cloud", "See it all at work on loopback."),
     "node": ("boundless_skies.node.main", "node", "node", "Run a telescope's node, or measure."),
-    "queue": ("boundless_skies.queue_cli", "queue", "", "Look after queued measurements."),
+    "queue": ("boundless_skies.queue_cli", "queue", "", "Look after what waits for the cloud."),
     "simulate": (
         "boundless_skies.simulation.main",
         "simulate",

@@ -52,7 +52,7 @@ FILES = QueueFiles(
     rejected="cloud_event_rejected.jsonl",
     dropped="cloud_event_dropped.jsonl",
     hallmark="event",
-    come_back="",
+    come_back=" Bring it back with: boundless queue replay --of events --evicted",
     ledger_max_bytes=LEDGER_MAX_BYTES,
     eviction_level=logging.INFO,
 )
@@ -346,7 +346,8 @@ class EventCourier:
     def _set_aside(self, entry: Entry, refusal: CloudRefused) -> None:
         if self._queue.refused(entry, refusal.status, refusal.reply):
             log.error(
-                "The cloud refused an event for good (%s: %s); it is kept in %s.",
+                "The cloud refused an event for good (%s: %s); it is kept in %s. "
+                "See: boundless queue list --of events --rejected",
                 refusal.status,
                 refusal.reply,
                 self._queue.rejected.path,

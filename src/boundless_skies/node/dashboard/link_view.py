@@ -54,6 +54,7 @@ class LinkView:
     books: list[Book]
     interrupts: tuple[Work, ...]
     events_unsent: int
+    events_rejected: int
     frames: Mapping[str, int]
     trouble: str
 
@@ -80,7 +81,9 @@ def link_view(desk: Desk) -> LinkView:
         waiting=waiting[:SHOWN_MAX],
         books=books,
         interrupts=desk.store.interrupts(),
-        events_unsent=len(desk.store.unsent_events()),
+        # Those that the link has taken from the schedule wait in its own queue.
+        events_unsent=len(desk.store.unsent_events()) + int(link.get("queued_events") or 0),
+        events_rejected=int(link.get("rejected_events") or 0),
         frames=status.get("frames") or {},
         trouble=trouble,
     )
