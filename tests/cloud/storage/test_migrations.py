@@ -27,6 +27,7 @@ from boundless_skies.cloud.storage import (
     nodes,
     plans,
     settings,
+    settling,
     targets,
 )
 from boundless_skies.cloud.storage.database import Database, UnusableDatabase
@@ -83,7 +84,7 @@ def test_the_migrations_make_the_tables_that_the_queries_know(store: Store) -> N
 
 def test_a_first_forms_database_is_taken_over_whole(old_store: Store) -> None:
     """Every row of every table is there, to the last digit; the numbers go on."""
-    assert [step[:4] for step in migrate(old_store)] == ["0002", "0003"]
+    assert [step[:4] for step in migrate(old_store)] == ["0002", "0003", "0004"]
     assert migrate(old_store) == []
     hilltop, valley = old_store.read(nodes.list_some)
     assert (hilltop.profile.owner_name, hilltop.profile.rig) == ("the owner", {"aperture_mm": 50})
@@ -128,6 +129,20 @@ def test_a_first_forms_measurements_are_taken_over_whole(old_store: Store) -> No
     assert sum(after.values()) == 5
 
 
+def test_targets_with_a_period_are_compared_anew(
+    empty_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their points may have been compared before the period was known."""
+    with monkeypatch.context() as before:
+        before.setattr(migrating, "HEAD", "0003")
+        migrate(empty_store)
+        for known in (targets.Target(name="A 1", period_d=0.5), targets.Target(name="B 2")):
+            empty_store.write(partial(targets.add, target=known, now=NOW))
+    migrate(empty_store)
+    due = empty_store.write(settling.take_due)
+    assert due == [settling.Due("A 1", settling.BEFORE_ALL_BJD)]
+
+
 def test_spellings_of_one_star_become_one_target(old_store: Store) -> None:
     """What the first form kept apart is one light curve."""
     migrate(old_store)
@@ -145,7 +160,7 @@ def test_a_services_database_keeps_its_points(
         before.setattr(migrating, "HEAD", "0002")
         assert [step[:4] for step in migrate(empty_store)] == ["0001", "0002"]
         empty_store.write(partial(measurements.add_all, entries=[entry()]))
-    assert [step[:4] for step in migrate(empty_store)] == ["0003"]
+    assert [step[:4] for step in migrate(empty_store)] == ["0003", "0004"]
     (receipt,) = empty_store.write(partial(measurements.add_all, entries=[entry()]))
     assert isinstance(receipt, Receipt)
     assert receipt.duplicate
@@ -175,7 +190,7 @@ def test_processes_that_migrate_at_once_do_it_once(empty_store: Store) -> None:
         return await asyncio.gather(*(empty_store.make().migrate() for _ in range(3)))
 
     made = asyncio.run(race())
-    assert sorted(len(steps) for steps in made) == [0, 0, 3]
+    assert sorted(len(steps) for steps in made) == [0, 0, 4]
 
 
 def test_postgresql_is_not_migrated_by_a_start(postgresql: Postgresql) -> None:
@@ -195,16 +210,22 @@ def test_postgresql_is_not_migrated_by_a_start(postgresql: Postgresql) -> None:
     postgresql.drop_database(database_name(url))
 
 
-@pytest.mark.parametrize(("oldest_code", "works"), [("2", True), ("3", True), ("4", False)])
+@pytest.mark.parametrize(
+    ("oldest_code", "works"),
+    [(2, True), (int(migrating.HEAD), True), (int(migrating.HEAD) + 1, False)],
+)
 def test_older_code_works_beside_newer_tables_that_allow_it(
-    store: Store, oldest_code: str, works: bool
+    store: Store, oldest_code: int, works: bool
 ) -> None:
     """While a deployment is under way; tables that it would harm are left alone."""
 
     def go_on(connection: Connection) -> None:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+        newer = f"{int(migrating.HEAD) + 1:04}"
+        connection.execute(
+            text("UPDATE alembic_version SET version_num = :newer"), {"newer": newer}
+        )
         query = text("UPDATE settings SET value = :value WHERE name = 'oldest_code'")
-        connection.execute(query, {"value": oldest_code})
+        connection.execute(query, {"value": str(oldest_code)})
         connection.execute(text("ALTER TABLE nodes ADD COLUMN of_the_next_form TEXT"))
 
     store.write(go_on)

@@ -183,6 +183,14 @@ tallies = Table(
 )
 """How much of what is settled there is; the unsettled rows come on top."""
 
+comparisons_due = Table(
+    "comparisons_due",
+    metadata,
+    Column("target_name", Text, primary_key=True),
+    Column("after_bjd", Double, nullable=False),
+)
+"""Targets whose points are to be compared anew, from the first after a time on."""
+
 targets = Table(
     "targets",
     metadata,

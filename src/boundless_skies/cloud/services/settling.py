@@ -4,17 +4,23 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from itertools import groupby
 from operator import attrgetter
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from boundless_skies.cloud.domain.errors import CloudError
-from boundless_skies.cloud.domain.validation import Status, affected_span, validate, window_for
+from boundless_skies.cloud.domain.validation import (
+    DEFAULT_WINDOW_D,
+    Status,
+    affected_span,
+    validate,
+    window_for,
+)
 from boundless_skies.cloud.storage import settling, targets
 from boundless_skies.cloud.storage.database import Database
-from boundless_skies.cloud.storage.settling import Unsettled
+from boundless_skies.cloud.storage.settling import Due, Place, Unsettled
 
 GROUP_MAX = 200
 GROUP_MIN = 10
@@ -24,6 +30,8 @@ IDLE_S = 1.0
 """How often it is looked for something to settle."""
 REST_FACTOR = 9.0
 """How much longer it rests than it worked while measurements come in: they go first."""
+
+_Point = TypeVar("_Point", Unsettled, Place)
 
 logger = logging.getLogger(__name__)
 
@@ -45,15 +53,18 @@ class SettlingService:
     def __init__(self, database: Database, taken: Callable[[], int] = lambda: 0) -> None:
         self._database = database
         self._taken = taken
-        self._size = GROUP_MIN
+        self._settling = _Pace(settle_group)
+        self._comparing = _Pace(compare_group_anew)
 
     async def settle_some(self) -> int:
         """Settle some measurements; return how many."""
-        settled, took_s = await self._database.write(partial(_timed, size=self._size))
-        if settled == self._size:
-            best = settled * HOLD_S / max(took_s, 1e-4)
-            self._size = round(min(max(best, GROUP_MIN), 2 * settled, GROUP_MAX))
-        return settled
+        return await self._settling.take_group(self._database)
+
+    async def compare_some_anew(self) -> int:
+        """Compare some points anew that a changed period makes due; return how many."""
+        if not await self._database.read(settling.count_due):
+            return 0
+        return await self._comparing.take_group(self._database)
 
     async def keep_settling(self) -> None:
         """Settle whatever comes in, until cancelled."""
@@ -63,6 +74,7 @@ class SettlingService:
             settled = 0
             try:
                 settled = await self.settle_some()
+                settled += await self.compare_some_anew()
             except CloudError as error:
                 logger.warning("measurements are not settled yet: %s", error)
             busy = self._taken() != before
@@ -70,9 +82,24 @@ class SettlingService:
             await asyncio.sleep(rest_s if settled else IDLE_S)
 
 
-def _timed(connection: Connection, *, size: int) -> tuple[int, float]:
-    began_s = time.perf_counter()
-    return settle_group(connection, size), time.perf_counter() - began_s
+class _Pace:
+    """Does work in groups, each so large that it does not hold others up for long."""
+
+    def __init__(self, work: Callable[[Connection, int], int]) -> None:
+        self._work = work
+        self._size = GROUP_MIN
+
+    async def take_group(self, database: Database) -> int:
+        """Do the next group's work in one transaction; return how large it was."""
+        done, took_s = await database.write(self._timed)
+        if done >= self._size:
+            best = done * HOLD_S / max(took_s, 1e-4)
+            self._size = round(min(max(best, GROUP_MIN), 2 * self._size, GROUP_MAX))
+        return done
+
+    def _timed(self, connection: Connection) -> tuple[int, float]:
+        began_s = time.perf_counter()
+        return self._work(connection, self._size), time.perf_counter() - began_s
 
 
 def settle_group(connection: Connection, size: int = GROUP_MAX) -> int:
@@ -84,16 +111,63 @@ def settle_group(connection: Connection, size: int = GROUP_MAX) -> int:
     for (target_name, band), series in groupby(
         sorted(rows, key=by_series), attrgetter("target_name", "filter")
     ):
-        window_d = _window(connection, target_name)
+        window_d = window_of(connection, target_name)
         for cluster in _clusters(series, 4 * window_d):
             judge(connection, target_name, band, [row.bjd for row in cluster], window_d, cluster)
     settling.tally(connection, rows)
     return len(rows)
 
 
+def compare_group_anew(connection: Connection, size: int = GROUP_MAX) -> int:
+    """Compare up to so many due points of one target in one transaction; return how many."""
+    for due in settling.take_due(connection):
+        if done := _compare_anew(connection, due, size):
+            return done
+    return 0
+
+
+def ask_anew_if_changed(connection: Connection, target_name: str, before_d: float) -> None:
+    """Have a target's points compared anew if its window is another than before (days)."""
+    if window_of(connection, target_name) != before_d:
+        settling.ask_anew(connection, target_name)
+
+
+def _compare_anew(connection: Connection, due: Due, size: int) -> int:
+    window_d = window_of(connection, due.target_name)
+    found, is_more = settling.list_due(connection, due, size)
+    places = _before_unsettled(connection, due, found)
+    by_series = attrgetter("filter", "bjd")
+    for band, series in groupby(sorted(places, key=by_series), attrgetter("filter")):
+        for cluster in _clusters(series, 4 * window_d):
+            bjds = [place.bjd for place in cluster]
+            judge(connection, due.target_name, band, bjds, window_d, ())
+    if len(places) == len(found) and not is_more:
+        settling.note_compared(connection, due, None)
+    elif places:
+        settling.note_compared(connection, due, places[-1].bjd)
+    return len(places)
+
+
+def _before_unsettled(connection: Connection, due: Due, places: list[Place]) -> list[Place]:
+    """Leave out what another process may be settling with the window of before.
+
+    Such a point and its neighbours are kept for later. All that is settled after the
+    period was changed is settled with the new one, so that nothing behind is missed.
+    """
+    if not places:
+        return places
+    reach_d = 2 * DEFAULT_WINDOW_D
+    first_bjd = settling.find_first_unsettled(
+        connection, due.target_name, due.after_bjd, places[-1].bjd + reach_d
+    )
+    if first_bjd is None:
+        return places
+    return [place for place in places if place.bjd < first_bjd - reach_d]
+
+
 def judge_again(connection: Connection, target_name: str, band: str, bjd: float) -> None:
     """Compare the points around a time anew: one of them was reviewed."""
-    judge(connection, target_name, band, [bjd], _window(connection, target_name), ())
+    judge(connection, target_name, band, [bjd], window_of(connection, target_name), ())
 
 
 def judge(
@@ -134,14 +208,15 @@ def judge(
     settling.set_statuses(connection, statuses)
 
 
-def _window(connection: Connection, target_name: str) -> float:
+def window_of(connection: Connection, target_name: str) -> float:
+    """Return how far apart in time (days) points of a target are compared."""
     known = targets.find(connection, target_name)
     return window_for(known.period_d if known else None)
 
 
-def _clusters(series: Iterable[Unsettled], gap_d: float) -> Iterator[list[Unsettled]]:
+def _clusters(series: Iterable[_Point], gap_d: float) -> Iterator[list[_Point]]:
     """Part rows that are in the order of time where a gap is wider than a limit (days)."""
-    cluster: list[Unsettled] = []
+    cluster: list[_Point] = []
     for row in series:
         if cluster and row.bjd - cluster[-1].bjd > gap_d:
             yield cluster

@@ -22,6 +22,7 @@ from boundless_skies.cloud.domain.places import DEC_DEG, RA_DEG, Place
 from boundless_skies.cloud.domain.reading import Range, optional_number, optional_text, shown
 from boundless_skies.cloud.domain.times import Clock
 from boundless_skies.cloud.services.curves import describe_known
+from boundless_skies.cloud.services.settling import ask_anew_if_changed, window_of
 from boundless_skies.cloud.services.target_names import TargetNames
 from boundless_skies.cloud.storage import audit, changes, measurements, targets
 from boundless_skies.cloud.storage.changes import Topic
@@ -213,8 +214,10 @@ class TargetService:
     ) -> Target:
         now = self._clock()
         kept = targets.resolve(connection, name)
+        before_d = window_of(connection, kept or name)
         kept = kept or targets.ensure(connection, [name], now)[name]
         targets.describe(connection, kept, **known)
+        ask_anew_if_changed(connection, kept, before_d)
         self._note(connection, operator, "target.describe", kept, known)
         return targets.find(connection, kept) or Target(name=kept)
 

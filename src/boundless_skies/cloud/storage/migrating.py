@@ -16,7 +16,7 @@ from boundless_skies.cloud.storage.database import UnusableDatabase
 
 SCRIPTS = Path(__file__).parents[1] / "migrations"
 FIRST_FORM = "0001"
-HEAD = "0003"
+HEAD = "0004"
 """The step that this code stands at."""
 OLDEST_CODE = "2"
 """The oldest schema number whose code works with today's tables."""

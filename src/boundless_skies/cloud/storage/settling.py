@@ -6,14 +6,18 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, select, update
+from sqlalchemy import Connection, bindparam, case, delete, func, select, update
 
 from boundless_skies.cloud.domain.validation import Observation, Status
-from boundless_skies.cloud.schema.tables import measurements, tallies
+from boundless_skies.cloud.schema.tables import comparisons_due, measurements, tallies
 from boundless_skies.cloud.storage import bulk
 from boundless_skies.cloud.storage.upserting import insert_or
 
+BEFORE_ALL_BJD = 0.0
+"""Earlier than any point that is taken in."""
+
 _c = measurements.c
+_due = comparisons_due.c
 _KIND = attrgetter("target_name", "node_id", "filter")
 _SET_STATUS = (
     update(measurements)
@@ -33,6 +37,22 @@ class Unsettled:
     node_id: str
     bjd: float
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A target whose points are to be compared anew: those after a time (BJD_TDB, days)."""
+
+    target_name: str
+    after_bjd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a point is: its band and its time (BJD_TDB, days)."""
+
+    filter: str
+    bjd: float
 
 
 def take_unsettled(connection: Connection, limit: int) -> list[Unsettled]:
@@ -100,6 +120,66 @@ def tally(connection: Connection, rows: Sequence[Unsettled]) -> None:
         ),
         added,
     )
+
+
+def ask_anew(connection: Connection, target_name: str) -> None:
+    """Have all points of a target compared anew, from the first on."""
+    statement = insert_or(connection, comparisons_due).values(
+        target_name=target_name, after_bjd=BEFORE_ALL_BJD
+    )
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["target_name"], set_={"after_bjd": BEFORE_ALL_BJD}
+        )
+    )
+
+
+def count_due(connection: Connection) -> int:
+    """Return how many targets have points that are to be compared anew."""
+    return connection.scalar(select(func.count()).select_from(comparisons_due)) or 0
+
+
+def take_due(connection: Connection) -> list[Due]:
+    """Return the targets to be compared anew, locked against other processes."""
+    query = select(comparisons_due).order_by(_due.target_name)
+    rows = connection.execute(query.with_for_update(skip_locked=True))
+    return [Due(row.target_name, row.after_bjd) for row in rows]
+
+
+def note_compared(connection: Connection, due: Due, up_to_bjd: float | None) -> None:
+    """Keep how far a target was compared anew; None is to its last point."""
+    of_target = _due.target_name == due.target_name
+    if up_to_bjd is None:
+        connection.execute(delete(comparisons_due).where(of_target))
+    else:
+        connection.execute(update(comparisons_due).where(of_target).values(after_bjd=up_to_bjd))
+
+
+def list_due(connection: Connection, due: Due, limit: int) -> tuple[list[Place], bool]:
+    """Return where the next points of a target are, and whether there are more.
+
+    They are in the order of time. Of points at one time all are returned, also beyond
+    the limit.
+    """
+    is_due = (_c.target_name == due.target_name, _c.bjd_tdb > due.after_bjd, _c.is_newest)
+    query = select(_c.filter, _c.bjd_tdb).where(*is_due).order_by(_c.bjd_tdb)
+    last_bjd = connection.scalar(
+        query.with_only_columns(_c.bjd_tdb).offset(limit - 1).limit(1),
+    )
+    if last_bjd is not None:
+        query = query.where(_c.bjd_tdb <= last_bjd)
+    return [Place(*row) for row in connection.execute(query)], last_bjd is not None
+
+
+def find_first_unsettled(
+    connection: Connection, target_name: str, after_bjd: float, before_bjd: float
+) -> float | None:
+    """Return when (BJD_TDB, days) the first point between two times is that nobody settled."""
+    of_target = (_c.target_name == target_name, _c.validation.is_(None))
+    within = (_c.bjd_tdb > after_bjd, _c.bjd_tdb <= before_bjd)
+    query = select(func.min(_c.bjd_tdb)).where(*of_target, *within)
+    first_bjd: float | None = connection.scalar(query)
+    return first_bjd
 
 
 def count_unsettled(connection: Connection) -> int:
