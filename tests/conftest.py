@@ -1,7 +1,9 @@
-"""What holds for all tests: hypothesis's examples, and signals as at a terminal."""
+"""What holds for all tests: hypothesis's examples, signals as at a terminal, files in memory."""
 
 import os
 import signal
+import tempfile
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
@@ -16,7 +18,26 @@ settings.register_profile(
 settings.register_profile(
     "soak", settings.get_profile("ordinary"), derandomize=False, max_examples=2_000
 )
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ordinary"))
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ordinary")
+settings.load_profile(PROFILE)
+
+ROOM_BYTES = 3 << 30
+
+
+def _temporary_files_in_memory() -> None:
+    """Keep what tests write in memory where there is room: a kill takes no page of it either."""
+    memory = Path("/dev/shm")  # noqa: S108 - the folders in it are pytest's and the tests' own
+    if "TMPDIR" in os.environ or not memory.is_dir() or not os.access(memory, os.W_OK | os.X_OK):
+        return
+    room = os.statvfs(memory)
+    # PostgreSQL's programs may have to be copied there, and run.
+    if room.f_bavail * room.f_frsize >= ROOM_BYTES and not room.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = str(memory)
+        tempfile.tempdir = None  # forget the one that pytest has asked for before us
+
+
+if PROFILE == "ordinary":  # the long runs are to meet a real disk
+    _temporary_files_in_memory()
 
 
 def pytest_configure() -> None:

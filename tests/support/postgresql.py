@@ -30,6 +30,8 @@ from urllib.parse import quote, urlsplit
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 60.0
 _UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
+# Not below pytest's own folders, which are closed to other users; in memory if the tests are.
+_OPEN_TO_ALL = ("/dev/shm", "/tmp")  # noqa: S108 - the folders in them are our own
 _names = itertools.count(1)
 
 
@@ -228,8 +230,9 @@ def _kept_or_temporary(folder: Path | None) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
         return
-    # Not below pytest's own folders: those are closed to other users.
-    with tempfile.TemporaryDirectory(prefix="boundless-pg-", dir="/tmp") as name:
+    ours = tempfile.gettempdir()
+    place = ours if ours in _OPEN_TO_ALL else _OPEN_TO_ALL[-1]
+    with tempfile.TemporaryDirectory(prefix="boundless-pg-", dir=place) as name:
         yield Path(name)
 
 
