@@ -96,9 +96,8 @@ def test_a_first_forms_database_is_taken_over_whole(old_store: Store) -> None:
     assert not hilltop.profile.owner_public
     assert (valley.image_bytes, valley.last_beat_at) == (0, None)
     assert old_store.read(partial(nodes.find_keys, node_id="valley")).key_hash == "hash-2"
-    plan = old_store.read(partial(plans.find_current, node_id="hilltop"))
-    assert plan is not None
-    assert plan.items[0]["target"] == "SS Cyg"
+    current = old_store.read(partial(plans.find_current, node_ids=["hilltop"]))
+    assert current["hilltop"].parse().items[0]["target"] == "SS Cyg"
     assert [one.id for one in old_store.read(partial(interrupts.list_standing, now=NOW))] == [3]
     acked = partial(interrupts.list_acked, node_id="hilltop", numbers=[3])
     assert old_store.read(acked) == {3}

@@ -52,5 +52,23 @@ def test_a_plan_made_current_again_is_given_again(store: Store) -> None:
     store.write(partial(plans.add, plan=plan("a"), now=NOW))
     store.write(partial(plans.add, plan=plan("b"), now=NOW + timedelta(seconds=1)))
     store.write(partial(plans.make_current, plan_id="a", now=NOW + timedelta(seconds=2)))
-    found = store.read(partial(plans.find_stored, node_ids=["hilltop"]))
+    found = store.read(partial(plans.find_current, node_ids=["hilltop"]))
     assert found["hilltop"].plan_id == "a"
+
+
+def test_current_plans_are_the_same_for_one_node_and_for_many(store: Store) -> None:
+    """Of two published at one instant it is one and the same, whole; no nodes have none."""
+    for name in ("hilltop", "valley", "new"):
+        add_node(store, name)
+    published = [plan("b"), plan("a"), plan("c", "valley", note="low")]
+    for one in published:
+        store.write(partial(plans.add, plan=one, now=NOW))
+    many = store.read(partial(plans.find_current, node_ids=["hilltop", "valley", "new"]))
+    assert {name: stored.parse() for name, stored in many.items()} == {
+        "hilltop": published[1],
+        "valley": published[2],
+    }
+    assert store.read(partial(plans.find_current, node_ids=["hilltop"]))["hilltop"].plan_id == "a"
+    headings = store.read(partial(plans.list_headings, node_id="hilltop", limit=9))
+    assert [heading.plan_id for heading in headings] == ["a", "b"]
+    assert store.read(partial(plans.find_current, node_ids=[])) == {}

@@ -159,11 +159,12 @@ class ControlRoom:
 
     def _list_nodes(self, connection: Connection, *, after: str | None) -> NodeList:
         some = nodes.list_some(connection, after=after, limit=NODES_SHOWN_MAX)
+        current = plans.find_current(connection, [node.node_id for node in some])
         return NodeList(
             now=self._clock(),
             nodes=some,
             nodes_in_all=nodes.count(connection),
-            plans=plans.list_current(connection, [node.node_id for node in some]),
+            plans={node_id: plan.parse() for node_id, plan in current.items()},
             measurements=measurements.count_by_node(connection),
         )
 
@@ -185,9 +186,10 @@ class ControlRoom:
 
 
 def _report_current(connection: Connection, node_id: str) -> PlanReport | None:
-    plan = plans.find_current(connection, node_id)
-    if plan is None:
+    stored = plans.find_current(connection, [node_id]).get(node_id)
+    if stored is None:
         return None
+    plan = stored.parse()
     return report_plan(plan, events.list_about(connection, [plan.plan_id], node_id))
 
 

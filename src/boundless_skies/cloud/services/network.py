@@ -99,7 +99,7 @@ class NetworkService:
     def _overview(self, connection: Connection, *, after: str | None) -> NetworkView:
         now = self._clock()
         shown = nodes.list_some(connection, after=after, limit=NODES_SHOWN_MAX)
-        current = plans.list_current(connection, [node.node_id for node in shown])
+        current = plans.find_current(connection, [node.node_id for node in shown])
         counts = measurements.count_by_node(connection)
         recent = measurements.count_since(connection, now - RECENT_WINDOW)
         return NetworkView(
@@ -108,7 +108,7 @@ class NetworkService:
                 _to_public(
                     node,
                     now,
-                    current.get(node.node_id),
+                    plan.parse() if (plan := current.get(node.node_id)) else None,
                     counts.get(node.node_id, 0),
                     recent.get(node.node_id, 0),
                 )

@@ -42,7 +42,7 @@ class PlanService:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._polls = look_ups(database, plans.find_stored, what="polls", most=POLLS_MAX)
+        self._polls = look_ups(database, plans.find_current, what="polls", most=POLLS_MAX)
 
     async def publish(self, operator: Operator, node: Node, document: Any) -> PublishedPlan:
         """Make a plan a node's current one.

@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+import msgspec
+from sqlalchemy import Connection, Row, insert, select, update
 
 from boundless_skies.cloud.domain.plans import PublishedPlan
 from boundless_skies.cloud.schema.tables import plans
 from boundless_skies.cloud.storage import bulk
-
-_OF_NODE = plans.c.node_id == bindparam("of_node")
-_NEWEST_FIRST = (plans.c.published_at.desc(), plans.c.plan_id)
-_CURRENT = select(plans).where(_OF_NODE).order_by(*_NEWEST_FIRST).limit(1)
 
 
 @dataclass(frozen=True)
@@ -21,9 +18,20 @@ class StoredPlan:
     """A plan whose items are the JSON text that is kept."""
 
     plan_id: str
+    node_id: str
     night: str
     generated_at: datetime
     items_json: str
+
+    def parse(self) -> PublishedPlan:
+        """Return the plan with its items."""
+        return PublishedPlan(
+            plan_id=self.plan_id,
+            node_id=self.node_id,
+            night=self.night,
+            generated_at=self.generated_at,
+            items=msgspec.json.decode(self.items_json),
+        )
 
 
 @dataclass(frozen=True)
@@ -60,23 +68,20 @@ def make_current(connection: Connection, plan_id: str, now: datetime) -> None:
     connection.execute(update(plans).where(plans.c.plan_id == plan_id).values(published_at=now))
 
 
-def find_current(connection: Connection, node_id: str) -> PublishedPlan | None:
-    """Return the plan that was published last for a node."""
-    row = connection.execute(_CURRENT, {"of_node": node_id}).first()
-    return None if row is None else _to_plan(row)
-
-
 def list_headings(connection: Connection, node_id: str, limit: int) -> list[PlanHeading]:
     """Return the plans of a node, those published last first."""
     columns = (plans.c.plan_id, plans.c.night, plans.c.published_at)
-    query = select(*columns).where(_OF_NODE).order_by(*_NEWEST_FIRST).limit(limit)
-    rows = connection.execute(query, {"of_node": node_id}).mappings()
+    newest_first = (plans.c.published_at.desc(), plans.c.plan_id)
+    query = select(*columns).where(plans.c.node_id == node_id).order_by(*newest_first)
+    rows = connection.execute(query.limit(limit)).mappings()
     return [PlanHeading(**row) for row in rows]
 
 
-def find_stored(connection: Connection, node_ids: Sequence[str]) -> dict[str, StoredPlan]:
-    """Return the current plans of some nodes, by ``node_id``, as they are kept."""
+def find_current(connection: Connection, node_ids: Sequence[str]) -> dict[str, StoredPlan]:
+    """Return the plan that was published last for each of some nodes, by ``node_id``."""
     wanted = [(node_id,) for node_id in dict.fromkeys(node_ids)]
+    if not wanted:
+        return {}
     columns = ("sought.node_id", "p.plan_id", "p.night", "p.generated_at", "CAST(p.items AS TEXT)")
     rows = bulk.fetch(
         connection,
@@ -88,24 +93,9 @@ def find_stored(connection: Connection, node_ids: Sequence[str]) -> dict[str, St
     )
     to_instant = bulk.reader(connection, plans.c.generated_at)
     return {
-        node_id: StoredPlan(plan_id, night, to_instant(generated_at), items)
+        node_id: StoredPlan(plan_id, node_id, night, to_instant(generated_at), items)
         for node_id, plan_id, night, generated_at, items in rows
     }
-
-
-def list_current(connection: Connection, node_ids: Sequence[str]) -> dict[str, PublishedPlan]:
-    """Return the current plans of some nodes, by ``node_id``."""
-    newest = (
-        select(plans.c.node_id, func.max(plans.c.published_at).label("published_at"))
-        .where(plans.c.node_id.in_(node_ids))
-        .group_by(plans.c.node_id)
-        .subquery()
-    )
-    query = select(plans).join(
-        newest,
-        (plans.c.node_id == newest.c.node_id) & (plans.c.published_at == newest.c.published_at),
-    )
-    return {row.node_id: _to_plan(row) for row in connection.execute(query)}
 
 
 def _to_plan(row: Row[Any]) -> PublishedPlan:
