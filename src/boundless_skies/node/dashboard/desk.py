@@ -8,9 +8,10 @@ from typing import Any
 
 from boundless_skies.node.clock import Clock
 from boundless_skies.node.dashboard.log_tail import LogTail
+from boundless_skies.node.dashboard.skyline import Horizon
 from boundless_skies.node.storage.ledger import Ledger
 from boundless_skies.node.storage.schedule import ScheduleStore
-from boundless_skies.sky import Site
+from boundless_skies.sky import HorizonMask, HorizonMaskError, Site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,3 +67,13 @@ class Desk:
         """The least altitude that is observed at, degrees; None where nothing says so."""
         value = (self.config.get("limits") or {}).get("min_altitude")
         return None if value is None else float(value)
+
+    @property
+    def horizon(self) -> Horizon:
+        """What targets must stand above; a mask that cannot be meant hides nothing here."""
+        told = (self.config.get("limits") or {}).get("horizon_mask")
+        try:
+            mask = HorizonMask.read(told)
+        except HorizonMaskError:
+            mask = HorizonMask()
+        return Horizon(least_deg=self.limit_deg, mask=mask)

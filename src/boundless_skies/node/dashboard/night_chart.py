@@ -12,6 +12,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from boundless_skies.node.dashboard.skyline import STEP as PATH_STEP
+from boundless_skies.node.dashboard.skyline import Horizon, Path, path_of, told_hidden
 from boundless_skies.node.dashboard.words import clock, counted
 from boundless_skies.node.schedule.states import FINAL, RUNNING, Step, WorkKind
 from boundless_skies.node.schedule.work import Work
@@ -26,6 +28,7 @@ STEP = timedelta(minutes=6)
 LOOKS = 6
 """So many looks tell the targets apart; the number beside each tells them apart for certain."""
 
+_NO_LIMIT = Horizon()
 _TOP_DEG = 90.0
 _ALTITUDES = (0, 30, 60, 90)
 _HOUR = timedelta(hours=1)
@@ -86,14 +89,20 @@ class Tick:
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """A target: its course through the night, the part of it that is observed, and its bar (px)."""
+    """A target: its course through the night, and what is to be done of it (px).
+
+    ``course`` is all of it, ``free`` where it stands above its limit, ``observed`` where it does
+    so while it is to be observed, ``skyline`` what stands around below it then.
+    """
 
     number: int
     look: int
     title: str
     state: str
     course: str
+    free: str
     observed: str
+    skyline: str
     badge_x: float
     badge_y: float
     bar_left: float
@@ -118,6 +127,7 @@ class NightChart:
     moon: str
     limit: str
     limit_deg: float | None
+    has_mask: bool
     now: float | None
     items: list[Item]
     has_sky: bool
@@ -186,7 +196,7 @@ def draw_night(
     now: datetime,
     site: Site | None,
     *,
-    limit_deg: float | None = None,
+    horizon: Horizon = _NO_LIMIT,
     width: float = 960.0,
     height: float = 380.0,
 ) -> NightChart:
@@ -202,13 +212,14 @@ def draw_night(
         The present instant, aware.
     site : Site or None
         Where from; without it there are no courses.
-    limit_deg : float, optional
-        The least altitude that is observed at, degrees.
+    horizon : Horizon
+        What a target must stand above.
     width, height : float
         Of the picture (px).
     """
     pen = _Pen(window, width, height, has_sky=site is not None)
     sky = None if site is None else _sky(window, site)
+    limit_deg = horizon.least_deg
     return NightChart(
         width=width,
         height=pen.height,
@@ -226,8 +237,12 @@ def draw_night(
         if limit_deg is None
         else f"M{pen.left:.1f} {pen.y(limit_deg):.1f}H{pen.right:.1f}",
         limit_deg=limit_deg,
+        has_mask=bool(horizon.mask.points),
         now=pen.x(now) if window.holds(now) else None,
-        items=[pen.item(span, sky) for span in shown],
+        items=[
+            pen.item(span, sky, None if site is None else span_path(span, window, site, horizon))
+            for span in shown
+        ],
         has_sky=sky is not None,
     )
 
@@ -285,24 +300,27 @@ class _Pen:
             pen_down = True
         return "".join(parts)
 
-    def item(self, span: Span, sky: SkyOverSite | None) -> Item:
+    def item(self, span: Span, sky: SkyOverSite | None, path: Path | None) -> Item:
         left, right = self.x(span.begins), self.x(span.ends)
         middle = span.begins + (span.ends - span.begins) / 2
-        course = observed = ""
+        course = free = observed = skyline = ""
         badge_y = self.floor
-        if sky is not None:
+        if sky is not None and path is not None:
             altitudes = sky.star(span.work.ra_deg, span.work.dec_deg).altitude_deg
             course = self.line(sky, altitudes)
-            observed = self._observed(span, sky, altitudes)
-            seconds = [at.timestamp() for at in sky.instants]
-            badge_y = self.y(float(np.interp(middle.timestamp(), seconds, altitudes)))
+            free = self._free(path, sky.instants[0], sky.instants[-1], STEP)
+            observed = self._free(path, span.begins, span.ends, STEP)
+            skyline = self._skyline(path, span)
+            badge_y = self.y(float(np.interp(middle.timestamp(), path.at_s, path.altitude_deg)))
         return Item(
             number=span.number,
             look=(span.number - 1) % LOOKS,
             title=told_span(span),
             state=state_class(span.work.step),
             course=course,
+            free=free,
             observed=observed,
+            skyline=skyline,
             badge_x=min(max(self.x(middle), self.left + _BADGE_PX / 2), self.right - _BADGE_PX / 2),
             badge_y=min(max(badge_y, self.top + _BADGE_PX / 2), self.floor - _BADGE_PX / 2)
             if sky is not None
@@ -311,22 +329,49 @@ class _Pen:
             bar_width=max(right - left, 2.0),
         )
 
-    def _observed(self, span: Span, sky: SkyOverSite, altitudes: Angles) -> str:
-        """Return the part of a course within its span, ends included."""
-        seconds = np.array([at.timestamp() for at in sky.instants])
-        begins, ends = span.begins.timestamp(), span.ends.timestamp()
-        inside = seconds[(seconds > begins) & (seconds < ends)]
-        wanted = np.array([begins, *inside, ends])
-        wanted = wanted[(wanted >= seconds[0]) & (wanted <= seconds[-1])]
-        heights = np.interp(wanted, seconds, altitudes)
-        places = [
-            (self.x(datetime.fromtimestamp(at, UTC)), self.y(height))
-            for at, height in zip(wanted.tolist(), heights.tolist(), strict=True)
-            if height >= 0.0
+    def _free(self, path: Path, begins: datetime, ends: datetime, step: timedelta) -> str:
+        """Return the part of a path between two instants that stands above its limit."""
+        parts = []
+        for free_from, free_to in path.free():
+            first, last = max(free_from, begins), min(free_to, ends)
+            if first < last:
+                parts.append(self._along(path, path.altitude_deg, first, last, step))
+        return "".join(f"M{'L'.join(points)}" for points in parts)
+
+    def _skyline(self, path: Path, span: Span) -> str:
+        """Return the outline of what stands around below a target while it is observed."""
+        window = self._window
+        first, last = max(span.begins, window.begins), min(span.ends, window.ends)
+        if first >= last or not path.mask_deg.any():
+            return ""
+        top = "L".join(self._along(path, path.mask_deg, first, last, PATH_STEP))
+        left, right, floor = self.x(first), self.x(last), self.floor
+        return f"M{left:.1f} {floor:.1f}L{top}L{right:.1f} {floor:.1f}Z"
+
+    def _along(
+        self, path: Path, angles: Angles, first: datetime, last: datetime, step: timedelta
+    ) -> list[str]:
+        instants = instants_between(first, last, step)
+        heights = np.interp([at.timestamp() for at in instants], path.at_s, angles)
+        return [
+            f"{self.x(at):.1f} {self.y(height):.1f}"
+            for at, height in zip(instants, heights.tolist(), strict=True)
         ]
-        return "".join(
-            f"{'L' if place else 'M'}{x:.1f} {y:.1f}" for place, (x, y) in enumerate(places)
-        )
+
+
+def span_path(span: Span, window: Window, site: Site, horizon: Horizon) -> Path:
+    """Return a target's way through the night, and what stands below it."""
+    work = span.work
+    return path_of(work.ra_deg, work.dec_deg, window.begins, window.ends, site, horizon)
+
+
+def span_hidden(span: Span, window: Window, site: Site | None, horizon: Horizon) -> str:
+    """Return when and by what a target is hidden while it is to be observed; empty for never."""
+    if site is None:
+        return ""
+    begins, ends = max(span.begins, window.begins), min(span.ends, window.ends)
+    stretches = span_path(span, window, site, horizon).stretches(begins, ends)
+    return told_hidden(stretches, begins, ends)
 
 
 def told_span(span: Span) -> str:
@@ -344,7 +389,7 @@ def state_class(step: Step) -> str:
 
 
 def describe_night(
-    shown: Sequence[Span], window: Window, site: Site | None, limit_deg: float | None
+    shown: Sequence[Span], window: Window, site: Site | None, horizon: Horizon
 ) -> str:
     """Return what the picture shows, for those who do not see it."""
     told = f"The night from {clock(window.begins)} to {clock(window.ends)} UTC"
@@ -353,14 +398,19 @@ def describe_night(
     if site is None:
         return f"{told}: {counted(len(shown), 'target')}."
     sky = _sky(window, site)
-    highest = [
+    courses = [_told_course(span, sky, span_hidden(span, window, site, horizon)) for span in shown]
+    least_deg = horizon.least_deg
+    least = "" if least_deg is None else f" The least altitude is {least_deg:g}°."
+    moon = float(sky.moon_illuminated[len(sky.instants) // 2])
+    return f"{told}: {'; '.join(courses)}.{least} The Moon is lit to {moon:.0%}."
+
+
+def _told_course(span: Span, sky: SkyOverSite, hidden: str) -> str:
+    told = (
         f"{span.work.target} at most {_highest(span, sky):.0f}° between {clock(span.begins)} "
         f"and {clock(span.ends)}"
-        for span in shown
-    ]
-    least = "" if limit_deg is None else f" The least altitude is {limit_deg:g}°."
-    moon = float(sky.moon_illuminated[len(sky.instants) // 2])
-    return f"{told}: {'; '.join(highest)}.{least} The Moon is lit to {moon:.0%}."
+    )
+    return f"{told}, {hidden}" if hidden else told
 
 
 def _highest(span: Span, sky: SkyOverSite) -> float:

@@ -14,6 +14,7 @@ from boundless_skies.node.dashboard.night_chart import (
     describe_night,
     draw_night,
     night_window,
+    span_hidden,
     spans,
     state_class,
 )
@@ -60,6 +61,7 @@ class Row:
     work: Work
     look: int
     state: str
+    hidden: str
     may_run: bool
     may_skip: bool
 
@@ -227,9 +229,16 @@ def _row(one: Span, desk: Desk) -> Row:
         work=one.work,
         look=(one.number - 1) % LOOKS,
         state=state_class(one.work.step),
+        hidden=_hidden(one, desk),
         may_run=desk.moves_telescope and open_ and one.work.step not in RUNNING,
         may_skip=desk.moves_telescope and open_,
     )
+
+
+def _hidden(one: Span, desk: Desk) -> str:
+    """Return when and by what a target of this night is hidden, the beginning of a sentence."""
+    told = span_hidden(one, night_window(desk.now(), desk.site), desk.site, desk.horizon)
+    return told[:1].upper() + told[1:]
 
 
 def _pictures(desk: Desk, shown: Sequence[Span], now: datetime) -> Pictures:
@@ -242,7 +251,7 @@ def _pictures(desk: Desk, shown: Sequence[Span], now: datetime) -> Pictures:
             window,
             now,
             desk.site,
-            limit_deg=desk.limit_deg,
+            horizon=desk.horizon,
             width=width,
             height=height,
         )
@@ -251,7 +260,7 @@ def _pictures(desk: Desk, shown: Sequence[Span], now: datetime) -> Pictures:
     return Pictures(
         wide=wide,
         narrow=narrow,
-        sentence=describe_night(seen, window, desk.site, desk.limit_deg),
+        sentence=describe_night(seen, window, desk.site, desk.horizon),
     )
 
 
