@@ -13,6 +13,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from boundless_skies.cloud.logs import ACCESS, request_id
 from boundless_skies.cloud.peers import Networks, client_address, see_through_proxies, trust_in
 from boundless_skies.cloud.services.metrics import Meters
+from boundless_skies.cloud.web import exchange_of, header_lines
 
 REQUEST_ID = b"x-request-id"
 HUNG_UP = 499
@@ -58,6 +59,9 @@ class Observed:
         see_through_proxies(cast("dict[str, Any]", scope), headers, self._is_trusted)
         own_id = _id_of(headers)
         request_id.set(own_id.decode())
+        exchange = exchange_of(scope)
+        if exchange is not None:
+            exchange.marks = header_lines([(REQUEST_ID, own_id)])
         status = HUNG_UP
 
         async def send_marked(message: Message) -> None:
@@ -71,6 +75,8 @@ class Observed:
         try:
             await self._app(scope, receive, send_marked)
         finally:
+            if exchange is not None and exchange.status is not None:
+                status = exchange.status
             self._note(scope, status, perf_counter() - began_s)
 
     def _note(self, scope: Scope, status: int, took_s: float) -> None:

@@ -1,7 +1,8 @@
 """What calls and pages share of HTTP."""
 
 import re
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import unquote
 
 from litestar import Request
@@ -33,6 +34,25 @@ EVERYWHERE = {
 _EVERYWHERE_ITEMS = list(EVERYWHERE.items())
 OVER_TLS = (b"strict-transport-security", b"max-age=31536000")
 """Where the client speaks TLS: it shall never be led back to plain HTTP."""
+EXCHANGE = "boundless.exchange"
+"""Under which of a scope's extensions the server offers an `Exchange`."""
+
+
+class Exchange(Protocol):
+    """A request and its answer in one piece each, past the messages that streams need.
+
+    ``status`` is that of the answer, None until there is one; ``marks`` are lines of
+    headers that it gets besides.
+    """
+
+    status: int | None
+    marks: bytes
+
+    def take_body(self) -> bytes | None:
+        """Return the request's body, and forget it; None where it has not come whole."""
+
+    async def answer(self, status: int, lines: bytes, body: bytes) -> None:
+        """Send an answer: its headers' lines, with all that they need, and its body."""
 
 
 class SecureHeaders:
@@ -67,6 +87,17 @@ def header(request: CloudRequest, name: bytes) -> str | None:
         if key == name:
             return value.decode("latin-1")
     return None
+
+
+def exchange_of(scope: Mapping[str, Any]) -> Exchange | None:
+    """Return what the server offers for a request in one piece, None where it does not."""
+    found: Exchange | None = (scope.get("extensions") or {}).get(EXCHANGE)
+    return found
+
+
+def header_lines(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Return headers as they go over the wire."""
+    return b"".join([b"%b: %b\r\n" % item for item in headers])
 
 
 def is_api_path(path: str) -> bool:

@@ -15,6 +15,7 @@ from tests.support.cloud_client import Client
 from tests.support.cloud_server import RunningCloud
 
 from boundless_skies.cloud.serving.protocol import JoinedWrites, Patience, PatientProtocol
+from boundless_skies.cloud.web import exchange_of
 
 SHORT = Patience(head_s=0.3, head_bytes=8 << 10, take_s=0.3, connections=100)
 LONG = Patience(head_s=60, head_bytes=8 << 10, take_s=60, connections=3)
@@ -42,6 +43,28 @@ class App:
                 await send({"type": "http.response.body", "body": CHUNK, "more_body": True})
         await send({"type": "http.response.body", "body": str(size).encode()})
         self.ended.set()
+
+
+class WholeApp(App):
+    """Answers in one piece, with the body that came in one piece; or says that there is none."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request."""
+        del receive, send
+        exchange = exchange_of(scope)
+        assert exchange is not None
+        exchange.marks = b"x-mark: 1\r\n"
+        body = exchange.take_body()
+        if scope["path"] == "/much":
+            body = CHUNK * 64
+        elif body is None:
+            body = b"in pieces"
+        try:
+            await exchange.answer(200, b"content-length: %d\r\n" % len(body), body)
+            if scope["path"] == "/twice":
+                await exchange.answer(200, b"", b"")
+        finally:
+            self.ended.set()
 
 
 @contextlib.contextmanager
@@ -190,6 +213,55 @@ def test_an_answers_head_and_body_leave_together() -> None:
         return wire.sent
 
     assert asyncio.run(answer()) == [b"head body", b"much " + CHUNK, b"last", b"closed"]
+
+
+def test_whole_bodies_are_answered_whole_and_in_order() -> None:
+    """Also several in one packet; a body of which a part is missing is not handed over."""
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%s\r\n"
+    first = post % (3, b"") + b"abc" + REQUEST + post % (4, b"Connection: close\r\n") + b"de"
+    with served(WholeApp(), LONG) as port, connected(port, first) as peer:
+        parts = read_all(peer).split(b"HTTP/1.1 200 OK\r\n")[1:]
+    heads, bodies = zip(*[part.split(b"\r\n\r\n") for part in parts], strict=True)
+    assert bodies == (b"abc", b"", b"in pieces")
+    assert all(b"x-mark: 1" in head and b"date: " in head for head in heads)
+    assert [b"connection: close" in head for head in heads] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("ask", "ends"),
+    [(b"POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nok", True), (b"", False)],
+)
+def test_a_whole_answer_ends_the_connection_where_the_peer_wants_it(ask: bytes, ends: bool) -> None:
+    """As for HTTP/1.0; any other goes on, and a packing in chunks is whole as well."""
+    chunked = (
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    )
+    with served(WholeApp(), LONG) as port, connected(port, ask or chunked) as peer:
+        answer = peer.recv(1 << 16)
+        assert answer.endswith(b"\r\n\r\nok")
+        assert (b"connection: close" in answer) == ends
+        if ends:
+            assert read_all(peer) == b""
+        else:
+            peer.sendall(REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+            assert read_all(peer).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_whole_answer_waits_for_a_slow_reader_and_not_for_one_that_is_gone() -> None:
+    """All of it arrives; where nobody takes it the connection is cut."""
+    ask = b"GET /much HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with served(WholeApp(), replace(SHORT, take_s=60)) as port, connected(port, ask) as peer:
+        assert read_all(peer).endswith(CHUNK)
+    app = WholeApp()
+    with served(app, SHORT) as port, connected(port, ask + ask):
+        assert app.ended.wait(30)
+
+
+def test_a_second_whole_answer_is_the_programs_fault() -> None:
+    """The first one stands, and the connection is closed."""
+    ask = b"GET /twice HTTP/1.1\r\nHost: x\r\n\r\n"
+    with served(WholeApp(), LONG) as port, connected(port, ask) as peer:
+        assert read_all(peer).count(b"HTTP/1.1") == 1
 
 
 def test_half_open_requests_hinder_nobody(cloud: RunningCloud, node: Client) -> None:

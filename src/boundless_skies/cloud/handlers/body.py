@@ -10,7 +10,7 @@ from litestar.exceptions import InternalServerException
 
 from boundless_skies.cloud.domain.errors import InvalidInput, TooLarge, Unavailable, UnsupportedForm
 from boundless_skies.cloud.domain.json_text import parse_json
-from boundless_skies.cloud.web import CloudRequest, header
+from boundless_skies.cloud.web import CloudRequest, exchange_of, header
 
 JSON_MAX_BYTES = 1 << 20
 BATCH_MAX_BYTES = 16 << 20
@@ -100,7 +100,13 @@ async def _next_before(
 
 
 async def _read_whole(request: CloudRequest, max_bytes: int) -> bytes:
-    """Return the whole body; nearly always it has come in one piece with the headers."""
+    """Return the whole body; nearly always it has come with the headers."""
+    exchange = exchange_of(request.scope)
+    whole = None if exchange is None else exchange.take_body()
+    if whole is not None:
+        if len(whole) > max_bytes:
+            raise TooLarge(_too_large(max_bytes))
+        return whole
     await _refuse_announced(request, max_bytes)
     chunks: list[bytes] = []
     left = max_bytes

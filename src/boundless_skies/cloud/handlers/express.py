@@ -20,11 +20,15 @@ from boundless_skies.cloud.handlers.context import provide_node
 from boundless_skies.cloud.handlers.errors import answer_error
 from boundless_skies.cloud.peers import is_https
 from boundless_skies.cloud.services.bundle import Services
-from boundless_skies.cloud.web import CloudRequest, secured
+from boundless_skies.cloud.web import CloudRequest, exchange_of, header_lines, secured
 
 ARGUMENTS = frozenset({"request", "services", "node"})
 """What a handler may ask for to be served here."""
 JSON = b"application/json"
+_JSON_LINES = {
+    over_tls: header_lines(secured([(b"content-type", JSON)], over_tls))
+    for over_tls in (False, True)
+}
 
 
 class Express:
@@ -74,7 +78,7 @@ class Express:
             reply = await call.function(**{name: given[name] for name in call.names})
         except Exception as error:  # noqa: BLE001 - each has its answer, as in the framework
             reply = call.answer(request, error)
-        await _send(reply, call.status, send, over_tls=is_https(scope))
+        await _send(reply, call.status, scope, send)
 
 
 class _Call:
@@ -97,7 +101,7 @@ class _Call:
 
 
 async def _send(
-    reply: dict[str, Any] | Response[Any], status: int, send: Send, *, over_tls: bool
+    reply: dict[str, Any] | Response[Any], status: int, scope: HTTPScope, send: Send
 ) -> None:
     headers: list[tuple[bytes, bytes]] = []
     content: Any = reply
@@ -108,8 +112,16 @@ async def _send(
             for name, value in reply.headers.items()
         ]
     body = content if isinstance(content, bytes) else msgspec.json.encode(content)
+    exchange, over_tls = exchange_of(scope), is_https(scope)
+    if exchange is not None and not headers:
+        length = b"content-length: %d\r\n" % len(body)
+        await exchange.answer(status, length + _JSON_LINES[over_tls], body)
+        return
     if status != HTTPStatus.NOT_MODIFIED:  # which has no body
         headers += [(b"content-length", b"%d" % len(body)), (b"content-type", JSON)]
     headers = secured(headers, over_tls)
+    if exchange is not None:
+        await exchange.answer(status, header_lines(headers), body)
+        return
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

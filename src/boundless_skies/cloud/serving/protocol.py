@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from boundless_skies.cloud.web import EXCHANGE
 
 HELD_MAX_BYTES = 16 << 10
 
@@ -72,6 +78,56 @@ class JoinedWrites:
         self._held_bytes = 0
 
 
+class WholeExchange:
+    """Hands a request's body and its answer over in one piece: an `Exchange`.
+
+    The server's own messages take an answer apart, check each of its headers against
+    expressions, and cost a constant call a fifth of its time.
+
+    Parameters
+    ----------
+    cycle : RequestResponseCycle
+        The server's books of this request.
+    """
+
+    __slots__ = ("_cycle", "marks", "status")
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self.status: int | None = None
+        self.marks = b""
+
+    def take_body(self) -> bytes | None:
+        """Return the request's body, and forget it; None where it has not come whole."""
+        cycle = self._cycle
+        if cycle.more_body or cycle.disconnected or cycle.response_complete:
+            return None
+        body, cycle.body = bytes(cycle.body), bytearray()
+        cycle.message_event.clear()
+        return body
+
+    async def answer(self, status: int, lines: bytes, body: bytes) -> None:
+        """Send an answer; a peer that is gone gets none."""
+        cycle = self._cycle
+        if cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()
+        if cycle.disconnected:
+            return
+        if cycle.response_started:
+            raise RuntimeError("This request has an answer already.")
+        self.status = status
+        cycle.response_started = True
+        cycle.waiting_for_100_continue = False
+        own = [b"%b: %b\r\n" % item for item in cycle.default_headers]
+        end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        cycle.transport.write(b"".join((STATUS_LINE[status], *own, lines, self.marks, end, body)))
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+
+
 class PatientProtocol(HttpToolsProtocol):
     """Speaks HTTP with one peer, as patiently as `patience` says."""
 
@@ -120,6 +176,8 @@ class PatientProtocol(HttpToolsProtocol):
         self._head_timer = _stop(self._head_timer)
         self._head_is_whole = self._in_body = True
         super().on_headers_complete()
+        # The request's task has not begun yet.
+        self.scope["extensions"] = {EXCHANGE: WholeExchange(self.cycle)}  # type: ignore[dict-item]
 
     def on_message_complete(self) -> None:
         """End a request's body."""
