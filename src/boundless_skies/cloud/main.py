@@ -32,6 +32,7 @@ from boundless_skies.cloud.logs import JSON, TEXT, LogStyle
 from boundless_skies.cloud.peers import LOOPBACK, Networks, read_networks
 
 ADMIN_KEY_VARIABLE = "BOUNDLESS_ADMIN_KEY"
+DATA_VARIABLE = "BOUNDLESS_DATA"
 DATABASE_URL_VARIABLE = "BOUNDLESS_DATABASE_URL"
 IMAGES_VARIABLE = "BOUNDLESS_IMAGES"
 WORKERS_VARIABLE = "BOUNDLESS_WORKERS"
@@ -66,6 +67,7 @@ REGISTRATION_VARIABLE = "BOUNDLESS_REGISTRATION"
     "data_dir",
     type=click.Path(path_type=Path, file_okay=False),
     default=DEFAULT_DATA_DIR,
+    envvar=DATA_VARIABLE,
     show_default=True,
     help="The data folder; made where it is missing.",
 )
