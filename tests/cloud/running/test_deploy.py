@@ -65,6 +65,16 @@ def test_the_container_starts_the_program_with_its_options() -> None:
     assert f"http://127.0.0.1:{port}/ready" in CONTAINER
 
 
+def test_the_container_keeps_its_data_in_the_volume() -> None:
+    """Of a subcommand called in it as well, which is told no folder."""
+    settings = dict(re.findall(r"\b(BOUNDLESS_\w+)=(\S+)", CONTAINER))
+    assert set(settings) <= VARIABLES
+    assert f"VOLUME {settings['BOUNDLESS_DATA']}\n" in CONTAINER
+    assert "--data" not in CONTAINER
+    volumes = COMPOSE["services"]["cloud"]["volumes"]
+    assert volumes == [f"cloud:{settings['BOUNDLESS_DATA']}"]
+
+
 def test_compose_sets_what_the_program_reads() -> None:
     """Every variable is one of ours, every subcommand there, no password written down."""
     services = COMPOSE["services"]
@@ -81,3 +91,22 @@ def test_compose_sets_what_the_program_reads() -> None:
     assert all(value.startswith("${") for value in passwords)
     published = {name for name, service in services.items() if "ports" in service}
     assert published == {"proxy"}
+
+
+def test_compose_builds_an_image_once() -> None:
+    """Two builds at once of one name get into each other's way."""
+    services = COMPOSE["services"].values()
+    ours = [service for service in services if service["image"] == "boundless-cloud"]
+    assert len([service for service in ours if "build" in service]) == 1
+    assert all(service["pull_policy"] == "never" for service in ours if "build" not in service)
+
+
+def test_compose_takes_the_database_for_ready_when_it_hears_tcp() -> None:
+    """While it sets itself up it hears its socket alone, and the migration would fail."""
+    asked = COMPOSE["services"]["database"]["healthcheck"]["test"]
+    assert asked[:4] == ["CMD", "pg_isready", "-h", "127.0.0.1"]
+
+
+def test_compose_can_stop_a_cloud_that_is_still_starting() -> None:
+    """The kernel hands the first process of a container no signal that it does not handle."""
+    assert COMPOSE["services"]["cloud"]["init"] is True
