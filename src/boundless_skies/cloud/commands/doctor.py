@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from boundless_skies.cloud.domain.times import utc_now
 from boundless_skies.cloud.factory import Cloud, make_cloud
 from boundless_skies.cloud.services import examination
 from boundless_skies.cloud.services.examination import Finding, Level, bad
+from boundless_skies.cloud.services.network_examination import judge_network, look_at_network
 
 MARKS = {Level.GOOD: "✓", Level.DOUBTFUL: "!", Level.BAD: "✗"}
 
@@ -67,6 +69,9 @@ async def _examine_opened(
 ) -> AsyncIterator[Finding]:
     has_key = config.admin_key is not None
     async for finding in examination.examine_database(cloud.database, has_key, utc_now):
+        yield finding
+    state = await cloud.database.read(partial(look_at_network, now=utc_now()))
+    for finding in judge_network(state):
         yield finding
     if url is not None:
         async for finding in examination.examine_url(url, cloud.database):

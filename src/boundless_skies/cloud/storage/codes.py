@@ -1,12 +1,13 @@
 """Queries about activation codes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, case, func, insert, select, update
 
-from boundless_skies.cloud.domain.admission import ActivationCode
+from boundless_skies.cloud.domain.admission import ActivationCode, CodeState
 from boundless_skies.cloud.schema.tables import activation_codes
 
 _c = activation_codes.c
@@ -27,6 +28,18 @@ def list_newest(connection: Connection, limit: int) -> list[ActivationCode]:
     """Return the codes that were made last, the newest first."""
     query = select(activation_codes).order_by(_c.created_at.desc(), _c.code).limit(limit)
     return [ActivationCode(**row) for row in connection.execute(query).mappings()]
+
+
+def count_by_state(connection: Connection, now: datetime) -> Counter[CodeState]:
+    """Return how many codes are in each state."""
+    state = case(
+        (_c.used_at.is_not(None), CodeState.USED),
+        (_c.withdrawn_at.is_not(None), CodeState.WITHDRAWN),
+        (_c.expires_at <= now, CodeState.EXPIRED),
+        else_=CodeState.VALID,
+    )
+    query = select(state.label("state"), func.count().label("codes")).group_by("state")
+    return Counter({CodeState(row.state): row.codes for row in connection.execute(query)})
 
 
 def use(connection: Connection, code: str, node_id: str, now: datetime) -> bool:

@@ -123,6 +123,12 @@ def count(connection: Connection, beat_since: datetime | None = None) -> int:
     return connection.scalar(query) or 0
 
 
+def count_joined_before(connection: Connection, instant: datetime) -> int:
+    """Return how many nodes that may call have joined before an instant."""
+    joined = (_c.registered_at < instant, _c.revoked_at.is_(None))
+    return connection.scalar(select(func.count()).select_from(nodes).where(*joined)) or 0
+
+
 def list_offline(connection: Connection, since: datetime, limit: int) -> tuple[int, list[Node]]:
     """Return how many nodes have not beaten since an instant, and those that left last."""
     silent = or_(_c.last_beat_at.is_(None), _c.last_beat_at <= since)
