@@ -1,8 +1,9 @@
 """Builds the node from its config; the only place that constructs its parts."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from boundless_skies.node.clock import Clock, SystemClock
 from boundless_skies.node.config import DEFAULT_PATH, ConfigFileError
@@ -10,7 +11,7 @@ from boundless_skies.node.schedule.settings import NightSettings, limits_of, sit
 from boundless_skies.node.services.folder_watch import FolderWatch
 from boundless_skies.node.services.housekeeping import Housekeeping
 from boundless_skies.node.services.measuring import MeasuringProcess
-from boundless_skies.node.services.node_program import Inbox, Night, NodeProgram, Page
+from boundless_skies.node.services.node_program import Inbox, Measuring, Night, NodeProgram, Page
 from boundless_skies.node.services.plan_desk import PlanDesk
 from boundless_skies.node.storage.disk_room import DiskRoom
 from boundless_skies.node.storage.ledger import FILE_NAME as LEDGER_NAME
@@ -20,6 +21,30 @@ from boundless_skies.node.storage.schedule import ScheduleStore
 from boundless_skies.node.zone import local_zone
 from boundless_skies.sky import HorizonMaskError
 from cloud_communicator import CloudCommunicator
+
+MakeNight: TypeAlias = Callable[[ScheduleStore], Night]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A node's program, and the parts that it was built from.
+
+    Attributes
+    ----------
+    store : ScheduleStore
+        The schedule.
+    ledger : Ledger
+        The record of frames.
+    link : CloudCommunicator
+        The link.
+    program : NodeProgram
+        Not yet running; it closes the others at its end.
+    """
+
+    store: ScheduleStore
+    ledger: Ledger
+    link: CloudCommunicator
+    program: NodeProgram
 
 
 def build_program(
@@ -48,12 +73,46 @@ def build_program(
     LedgerError, ScheduleError
         If the ledger or the schedule cannot be opened.
     """
-    clock = SystemClock()
-    ledger = Ledger(folder / LEDGER_NAME)
-    store = ScheduleStore(folder / SCHEDULE_NAME)
+    return build_node(config, folder, config_path).program
+
+
+def build_node(
+    config: dict[str, Any],
+    folder: Path,
+    config_path: Path = DEFAULT_PATH,
+    *,
+    clock: Clock | None = None,
+    measuring: Measuring | None = None,
+    make_night: MakeNight | None = None,
+) -> Node:
+    """Build a node with its parts, as `build_program` does.
+
+    Parameters
+    ----------
+    config : dict
+        The whole config.
+    folder : Path
+        The data folder, which can be written.
+    config_path : Path
+        Where the config was read, for the dashboard's settings.
+    clock : Clock, optional
+        The time of the nights; the computer's own where it is not given.
+    measuring : Measuring, optional
+        What measures frames; a process of its own where it is not given.
+    make_night : callable, optional
+        Builds what runs a schedule; that of the config's telescope where it is not given.
+
+    Returns
+    -------
+    Node
+        Not yet running.
+    """
+    clock = clock or SystemClock()
+    ledger = Ledger(folder / LEDGER_NAME, clock.now)
+    store = ScheduleStore(folder / SCHEDULE_NAME, clock.now)
     desk = build_desk(config, store, clock)
     inbox = Inbox(ledger, desk, lambda: _plan_facts(link))
-    night = _night(config, folder, store, clock)
+    night = make_night(store) if make_night else _night(config, folder, store, clock)
 
     def conditions() -> dict[str, Any]:
         telescope = {} if night is None else _told_to_cloud(night.facts())
@@ -70,7 +129,7 @@ def build_program(
         link=link,
         ledger=ledger,
         watch=build_watch(config, ledger),
-        measuring=MeasuringProcess(config),
+        measuring=measuring or MeasuringProcess(config),
         store=store,
         desk=desk,
         night=night,
@@ -86,7 +145,7 @@ def build_program(
         ),
         disk=None if night is None else DiskRoom.from_config(config, store, clock.now).facts,
     )
-    return program
+    return Node(store=store, ledger=ledger, link=link, program=program)
 
 
 def _night(

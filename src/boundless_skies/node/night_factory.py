@@ -22,7 +22,13 @@ from boundless_skies.node.storage.schedule import ScheduleStore
 
 
 def build_night(
-    config: dict[str, Any], folder: Path, store: ScheduleStore, clock: Clock
+    config: dict[str, Any],
+    folder: Path,
+    store: ScheduleStore,
+    clock: Clock,
+    *,
+    connect: Callable[[], Telescope] | None = None,
+    settings: NightSettings | None = None,
 ) -> NightWatch:
     """Build what runs the schedule on the telescope of the config.
 
@@ -36,6 +42,10 @@ def build_night(
         The schedule.
     clock : Clock
         The time.
+    connect : callable, optional
+        Returns the telescope; by default that of the config, over the network.
+    settings : NightSettings, optional
+        How a night is run; by default as the config says.
 
     Returns
     -------
@@ -45,11 +55,11 @@ def build_night(
     found = TelescopeSettings.from_config(config["telescope"])
     name = config["observatory"]["telescope"]
 
-    def connect() -> Telescope:
+    def connect_by_network() -> Telescope:
         return connect_telescope(found, clock, name)
 
     def make_runner(telescope: Telescope, on_tick: Callable[[], None]) -> ScheduleRunner:
-        return build_runner(config, folder, store, telescope, clock, on_tick)
+        return build_runner(config, folder, store, telescope, clock, on_tick, settings)
 
     def make_watchdog(telescope: Telescope) -> Watchdog | None:
         mount = telescope.mount
@@ -58,7 +68,10 @@ def build_night(
         return Watchdog(mount.device.server.address, mount.device.device_number, folder, clock)
 
     return NightWatch(
-        connect=connect, make_runner=make_runner, make_watchdog=make_watchdog, clock=clock
+        connect=connect or connect_by_network,
+        make_runner=make_runner,
+        make_watchdog=make_watchdog,
+        clock=clock,
     )
 
 
@@ -69,6 +82,7 @@ def build_runner(
     telescope: Telescope,
     clock: Clock,
     on_tick: Callable[[], None] = lambda: None,
+    settings: NightSettings | None = None,
 ) -> ScheduleRunner:
     """Build the runner of a telescope.
 
@@ -86,13 +100,15 @@ def build_runner(
         The time.
     on_tick : callable
         Called about once a second while it runs.
+    settings : NightSettings, optional
+        How a night is run; by default as the config says.
 
     Returns
     -------
     ScheduleRunner
         Not yet running.
     """
-    settings = NightSettings.from_config(config)
+    settings = settings or NightSettings.from_config(config)
     site = site_of(config)
     if site is None:  # check_ready has asked for it
         raise ConfigFileError("observatory.latitude and observatory.longitude are not set.")

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from multiprocessing import connection
 from pathlib import Path
@@ -24,21 +24,14 @@ import numpy as np
 from boundless_skies.node.catalogue import Catalogue
 from boundless_skies.node.config import load_config
 from boundless_skies.node.config_text import annotated_yaml
-from boundless_skies.node.errors import NodeError
-from boundless_skies.node.factory import build_watch
-from boundless_skies.node.schedule.settings import NightSettings, limits_of
+from boundless_skies.node.factory import build_node
+from boundless_skies.node.night_factory import build_night
+from boundless_skies.node.schedule.settings import NightSettings
 from boundless_skies.node.schedule.states import Command
-from boundless_skies.node.services.centring import Centring
-from boundless_skies.node.services.focusing import Focusing
 from boundless_skies.node.services.measuring import Outcome, measure_frame
-from boundless_skies.node.services.node_program import Inbox, NodeProgram
-from boundless_skies.node.services.plan_desk import PlanDesk
-from boundless_skies.node.services.runner import ScheduleRunner
-from boundless_skies.node.solving.seiza_solver import SeizaSolver
+from boundless_skies.node.services.night_watch import NightWatch
 from boundless_skies.node.storage.data_folder import FolderLock, make_data_folder
-from boundless_skies.node.storage.ledger import FILE_NAME as LEDGER_NAME
-from boundless_skies.node.storage.ledger import Ledger
-from boundless_skies.node.storage.schedule import FILE_NAME as SCHEDULE_NAME
+from boundless_skies.node.storage.disk_room import frames_folder
 from boundless_skies.node.storage.schedule import ScheduleStore
 from boundless_skies.simulation.clock import FastClock
 from boundless_skies.simulation.dial import Dial
@@ -58,7 +51,6 @@ from boundless_skies.simulation.script import Script
 from boundless_skies.simulation.stars import simulated_variables
 from boundless_skies.simulation.telescope import SimulatedTelescope, Traits, simulated_telescope
 from boundless_skies.sky import Night
-from cloud_communicator import CloudCommunicator
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +87,8 @@ def station_config(plan: StationPlan, url: str) -> str:
             "observatory.elevation": plan.site.elevation_m,
             "observatory.telescope": "Simulated telescope",
             "photometry.node_id": plan.name,
+            "telescope.enabled": True,
+            "dashboard.enabled": False,
             "image_watcher.watch_path": FRAMES_NAME,
             "image_watcher.debounce_delay": 0.1,
             "image_watcher.poll_interval": 1.0,
@@ -102,6 +96,7 @@ def station_config(plan: StationPlan, url: str) -> str:
             "limits.sun_altitude": SUN_ALTITUDE_DEG,
             "schedule.interrupt_exposure": 20.0,
             "schedule.interrupt_count": 4,
+            "schedule.keep_free": 0.1,
             "cloud.enabled": True,
             "cloud.url": url,
             "cloud.heartbeat_interval": _BEAT_S,
@@ -156,99 +151,58 @@ class _MeasuringHere:
         """Nothing is held."""
 
 
-class Station:
-    """A node with a simulated telescope, in the working folder.
+class _Nights:
+    """The nights of a station, one after the other, with what each brings settled in between.
 
     Parameters
     ----------
     plan : StationPlan
-        What it is.
+        What the station is.
+    clock : FastClock
+        The time of the nights.
+    telescope : SimulatedTelescope
+        What they are spent with.
+    watch : NightWatch
+        The node's own; runs a night.
+    store : ScheduleStore
+        The schedule.
+    left : callable
+        Gives how much there is yet to do, thing by thing, until a night is settled.
     """
 
-    def __init__(self, plan: StationPlan) -> None:
+    stop_limit_s = 60.0
+
+    def __init__(
+        self,
+        *,
+        plan: StationPlan,
+        clock: FastClock,
+        telescope: SimulatedTelescope,
+        watch: NightWatch,
+        store: ScheduleStore,
+        left: Callable[[], Iterable[int]],
+    ) -> None:
         self._plan = plan
-        config = load_config(Path(CONFIG_NAME))
-        self._config = config
-        self._data = make_data_folder(Path(DATA_NAME))
-        self._frames = Path(FRAMES_NAME).absolute()
-        self._frames.mkdir(exist_ok=True)
-        self._clock = self._wind_up()
-        self._settings = replace(
-            NightSettings.from_config(config), turn_s=_TURN_S, hear_every_s=_TURN_S
-        )
-        self._store = ScheduleStore(self._data / SCHEDULE_NAME, self._clock.now)
-        self._ledger = Ledger(self._data / LEDGER_NAME)
-        self._desk = PlanDesk(self._store, self._settings, dt.UTC, self._clock.now)
-        inbox = Inbox(self._ledger, self._desk, self._plan_facts)
-        self._link = CloudCommunicator(config, None, inbox.take_plan, inbox.take_interrupt)
-        self._catalogue = Catalogue.load()
-        self._telescope = self._build_telescope()
+        self._clock = clock
+        self._telescope = telescope
+        self._watch = watch
+        self._store = store
+        self._left = left
 
-    def _wind_up(self) -> FastClock:
-        dial = Dial(Path(DIAL_NAME))
-        shown = dial.read()
-        dusk = self._plan.nights[0].begins - _ARRIVES_BEFORE
-        start = dusk if shown is None else shown + dt.timedelta(seconds=_BOOT_S)
-        began_s = start.timestamp()
-        dial.show(began_s)
-        return FastClock(
-            start, speed=self._plan.speed, on_leap=lambda leapt_s: dial.show(began_s + leapt_s)
-        )
-
-    def _build_telescope(self) -> SimulatedTelescope:
-        plan = self._plan
-        # What it is like comes from its seed alone; its noise must differ after each restart.
-        started = int(self._clock.now().timestamp())
-        return simulated_telescope(
-            self._clock,
-            plan.site,
-            seed=(plan.seed, started),
-            catalogue=self._catalogue,
-            stars=simulated_variables(self._catalogue),
-            script=Script(plan.cues),
-            traits=_traits(plan.seed),
-        )
-
-    def _plan_facts(self) -> tuple[str | None, str | None]:
-        return self._link.status["last_plan_id"], self._link.status["last_plan_night"]
-
-    # -- its life -----------------------------------------------------------------------
+    def facts(self) -> dict[str, Any]:
+        """Return what the telescope does."""
+        return self._watch.facts()
 
     def run(self, stop: threading.Event) -> None:
-        """Live through the nights, then stay in touch with the cloud until told to end."""
-        program = NodeProgram(
-            config=self._config,
-            folder=self._data,
-            link=self._link,
-            ledger=self._ledger,
-            watch=build_watch(self._config, self._ledger),
-            measuring=_MeasuringHere(self._config),
-            store=self._store,
-            desk=self._desk,
-        )
-        over = threading.Event()
-        nights = threading.Thread(target=self._live, args=(stop, over), name="nights", daemon=True)
-        with FolderLock(self._data):
-            nights.start()
-            program.run(over, lambda _status: self._tell())
-
-    def _tell(self) -> None:
-        with contextlib.suppress(NodeError):  # at the next tick, then
-            self._desk.tell(self._link)
-
-    def _live(self, stop: threading.Event, over: threading.Event) -> None:
-        """Live through the nights; what the node closes at its end is not in use any more then."""
-        try:
-            with self._clock.outside():
-                for number in range(read_progress(Path()), len(self._plan.nights)):
-                    self._live_through(self._plan.nights[number], stop)
-                    self._settle(stop)
-                    if stop.is_set():
-                        return
-                    self._progress(number + 1)
-            stop.wait()
-        finally:
-            over.set()
+        """Live through the nights, then let the node stay in touch with the cloud."""
+        with self._clock.outside():
+            for number in range(read_progress(Path()), len(self._plan.nights)):
+                self._live_through(self._plan.nights[number], stop)
+                self._settle(stop)
+                if stop.is_set():
+                    return
+                self._progress(number + 1)
+        stop.wait()
 
     def _live_through(self, night: Night, stop: threading.Event) -> None:
         evening = evening_of(night, self._plan.site)
@@ -258,7 +212,7 @@ class Station:
             return
         self._clock.sleep(self._until(night.begins - _ARRIVES_BEFORE), stop)
         over = threading.Event()
-        runner = self._clock.thread(lambda: self._build_runner().run(over), name="runner")
+        runner = self._clock.thread(lambda: self._watch.run(over), name="runner")
         owner = self._clock.thread(lambda: self._look_after(night, over, stop), name="owner")
         log.info("The night of %s begins, at %s.", evening, self._clock.now())
         for thread in (runner, owner):
@@ -293,54 +247,103 @@ class Station:
             return self._telescope.weather.sense().is_safe is True
         return False
 
-    def _build_runner(self) -> ScheduleRunner:
-        settings, telescope = self._settings, self._telescope
-        return ScheduleRunner(
-            store=self._store,
-            telescope=telescope,
-            clock=self._clock,
-            site=self._plan.site,
-            limits=limits_of(self._config),
-            settings=settings,
-            frames=self._frames,
-            centring=Centring(
-                telescope=telescope,
-                catalogue=self._catalogue,
-                solver=SeizaSolver(self._catalogue),
-                folder=self._data,
-                exposure_s=settings.centring_exposure_s,
-                tolerance_deg=settings.centring_tolerance_deg,
-            ),
-            focusing=Focusing(
-                focuser=telescope.focuser,
-                camera=telescope.camera,
-                folder=self._data,
-                exposure_s=settings.centring_exposure_s,
-                step=settings.focus_step,
-            ),
-        )
-
-    # -- what is settled ----------------------------------------------------------------
-
     def _settle(self, stop: threading.Event) -> None:
         """Wait until all that the night brought is measured, and with the cloud."""
         while not stop.is_set() and any(self._left()):
             stop.wait(_LOOK_S)
-
-    def _left(self) -> Iterator[int]:
-        """Give how much there is yet to do, thing by thing."""
-        counts, status = self._ledger.counts(), self._link.status
-        yield counts["measured"]
-        yield sum(1 for _ in self._frames.glob("*.fits")) - counts["handed"] - counts["refused"]
-        yield len(self._store.unsent_events(1))
-        for waiting in ("queued_uploads", "queued_events", "interrupts_unacked"):
-            yield int(status[waiting])
 
     def _progress(self, nights: int) -> None:
         draft = Path(f"{PROGRESS_NAME}.part")
         told = {"nights": nights, "at": time.time()}
         draft.write_text(json.dumps(told), encoding="utf-8")
         draft.replace(PROGRESS_NAME)
+
+
+class Station:
+    """A node with a simulated telescope, in the working folder.
+
+    It is put together as every node is, but for its clock, its telescope, and its photometry,
+    which needs no process of its own here.
+
+    Parameters
+    ----------
+    plan : StationPlan
+        What it is.
+    """
+
+    def __init__(self, plan: StationPlan) -> None:
+        self._plan = plan
+        self._config = load_config(Path(CONFIG_NAME))
+        self._data = make_data_folder(Path(DATA_NAME))
+        self._frames = frames_folder(self._config)
+        self._frames.mkdir(exist_ok=True)
+        self._clock = self._wind_up()
+        self._node = build_node(
+            self._config,
+            self._data,
+            Path(CONFIG_NAME),
+            clock=self._clock,
+            measuring=_MeasuringHere(self._config),
+            make_night=self._make_nights,
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        """Be a node until told to end."""
+        with FolderLock(self._data):
+            self._node.program.run(stop)
+
+    def _wind_up(self) -> FastClock:
+        dial = Dial(Path(DIAL_NAME))
+        shown = dial.read()
+        dusk = self._plan.nights[0].begins - _ARRIVES_BEFORE
+        start = dusk if shown is None else shown + dt.timedelta(seconds=_BOOT_S)
+        began_s = start.timestamp()
+        dial.show(began_s)
+        return FastClock(
+            start, speed=self._plan.speed, on_leap=lambda leapt_s: dial.show(began_s + leapt_s)
+        )
+
+    def _make_nights(self, store: ScheduleStore) -> _Nights:
+        telescope = self._build_telescope()
+        settings = NightSettings.from_config(self._config)
+        return _Nights(
+            plan=self._plan,
+            clock=self._clock,
+            telescope=telescope,
+            watch=build_night(
+                self._config,
+                self._data,
+                store,
+                self._clock,
+                connect=lambda: telescope,
+                settings=replace(settings, turn_s=_TURN_S, hear_every_s=_TURN_S),
+            ),
+            store=store,
+            left=self._left,
+        )
+
+    def _build_telescope(self) -> SimulatedTelescope:
+        plan, catalogue = self._plan, Catalogue.load()
+        # What it is like comes from its seed alone; its noise must differ after each restart.
+        started = int(self._clock.now().timestamp())
+        return simulated_telescope(
+            self._clock,
+            plan.site,
+            seed=(plan.seed, started),
+            catalogue=catalogue,
+            stars=simulated_variables(catalogue),
+            script=Script(plan.cues),
+            traits=_traits(plan.seed),
+        )
+
+    def _left(self) -> Iterator[int]:
+        """Give how much there is yet to do, thing by thing."""
+        counts, status = self._node.ledger.counts(), self._node.link.status
+        yield counts["measured"]
+        yield sum(1 for _ in self._frames.glob("*.fits")) - counts["handed"] - counts["refused"]
+        yield len(self._node.store.unsent_events(1))
+        for waiting in ("queued_uploads", "queued_events", "interrupts_unacked"):
+            yield int(status[waiting])
 
 
 def _traits(seed: int) -> Traits:
