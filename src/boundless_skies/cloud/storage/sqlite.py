@@ -5,6 +5,10 @@ fight for its lock into a queue. A job runs in a transaction of its own, and
 ``write`` returns only after the commit is on disk (WAL with
 ``synchronous=FULL``), so whatever is answered to a node survives both a kill and
 a loss of power.
+
+What is committed stands in the log (WAL) at first. A thread of its own copies it
+into the database meanwhile: done within a commit, as SQLite does it by itself,
+that would let every few hundred milliseconds all senders wait.
 """
 
 import asyncio
@@ -13,7 +17,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,6 +47,13 @@ WAITING_WRITES_MAX = 4_096
 BUSY_TIMEOUT_MS = 10_000
 LOOK_S = 0.1
 """How often other processes' changes are looked for."""
+LOG_LOOK_S = 0.5
+LOG_LONG_BYTES = 8 << 20
+"""A log that is longer is copied into the database."""
+LOG_KEPT_BYTES = 4 << 20
+"""What stays of the log's file once all of it is copied, to be written over."""
+LOG_MAX_PAGES = 16_384
+"""At 64 MiB the writer copies what is left itself, and begins the log anew."""
 
 
 @dataclass
@@ -66,6 +77,8 @@ class SqliteDatabase(Database):
         self._tasks: queue.Queue[_Task | None] = queue.Queue(WAITING_WRITES_MAX)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="cloud-reader")
         self._writer = threading.Thread(target=self._write_all, name="cloud-writer", daemon=True)
+        self._copier = threading.Thread(target=self._copy_log, name="cloud-log", daemon=True)
+        self._closing = threading.Event()
         self._look = asyncio.Event()
         self._local = threading.local()
         self._held: set[Connection] = set()
@@ -74,6 +87,7 @@ class SqliteDatabase(Database):
         """Open the file, bring its tables up to date, start the writer."""
         self._engine, _ = await asyncio.to_thread(self._prepare)
         self._writer.start()
+        self._copier.start()
 
     async def migrate(self) -> list[str]:
         """Bring the tables up to date; return the steps that were made."""
@@ -119,6 +133,8 @@ class SqliteDatabase(Database):
         if self._writer.is_alive():
             self._tasks.put(None)
             await asyncio.to_thread(self._writer.join)
+            self._closing.set()
+            await asyncio.to_thread(self._copier.join)
         self._readers.shutdown()
         for connection in self._held:
             connection.close()
@@ -154,10 +170,11 @@ class SqliteDatabase(Database):
             raise unavailable(error) from error
 
     @contextmanager
-    def _own_connection(self) -> Iterator[Connection]:
-        """Lend the connection of this reader's thread; a failed one is made anew."""
-        held: Connection | None = getattr(self._local, "connection", None)
-        connection = held if held is not None else self._opened.connect()
+    def _own_connection(self, *, writes: bool = False) -> Iterator[Connection]:
+        """Lend the connection of this thread; a failed one is made anew."""
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._opened.execution_options(boundless_writes=writes).connect()
         self._local.connection = connection
         self._held.add(connection)
         try:
@@ -167,6 +184,14 @@ class SqliteDatabase(Database):
             self._held.discard(connection)
             connection.close()
             raise
+
+    def _copy_log(self) -> None:
+        log = self._file.with_name(f"{self._file.name}-wal")
+        while not self._closing.wait(LOG_LOOK_S):
+            with suppress(sqlite3.Error, OSError):  # the writer does it then, at the latest
+                if log.stat().st_size > LOG_LONG_BYTES:
+                    with closing(sqlite3.connect(self._file)) as connection:
+                        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _write_all(self) -> None:
         while (task := self._tasks.get()) is not None:
@@ -187,7 +212,7 @@ class SqliteDatabase(Database):
 
     def _commit(self, job: Job[T]) -> T:
         try:
-            with _begin_writing(self._opened) as connection:
+            with self._own_connection(writes=True) as connection, connection.begin():
                 return job(connection)
         except OperationalError as error:
             raise unavailable(error) from error
@@ -204,6 +229,8 @@ def _tune(engine: Engine) -> None:
             f"busy_timeout={BUSY_TIMEOUT_MS}",
             "journal_mode=WAL",
             "synchronous=FULL",
+            f"wal_autocheckpoint={LOG_MAX_PAGES}",
+            f"journal_size_limit={LOG_KEPT_BYTES}",
             "foreign_keys=ON",
         ):
             cursor.execute(f"PRAGMA {pragma}")
