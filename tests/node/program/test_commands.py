@@ -10,11 +10,13 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.node.program.fakes import config_for, until
+from tests.support.warm_python import NODE_LIBRARIES, warm_python
 
 import boundless_skies.demo
 from boundless_skies.node.config import defaults, load_config
@@ -23,21 +25,19 @@ from boundless_skies.node.storage.status_file import read_status, write_status
 from boundless_skies.wire import Measurement
 
 REAL_FRAME = Path(boundless_skies.demo.__file__).parent / "data" / "t_sex.fits.fz"
-COMMAND = [sys.executable, "-m", "boundless_skies.cli", "node"]
+PROGRAM = "boundless_skies.cli"
+COMMAND = [sys.executable, "-m", PROGRAM, "node"]
+Boundless = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def boundless(folder: Path, *words: str, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run ``boundless node`` in a folder."""
-    return subprocess.run(
-        [*COMMAND, *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=os.environ | {"COLUMNS": "400", "NO_COLOR": "1"},
-        **options,
-    )
+@pytest.fixture(scope="module")
+def boundless() -> Iterator[Boundless]:
+    """Give a caller of ``boundless node`` in a folder, away from a terminal."""
+    environment = os.environ | {"COLUMNS": "400", "NO_COLOR": "1"}
+    with warm_python(NODE_LIBRARIES) as python:
+        yield lambda folder, *words: python.run(
+            PROGRAM, "node", *words, cwd=folder, env=environment
+        )
 
 
 def write_config(folder: Path, **blocks: dict[str, object]) -> Path:
@@ -50,9 +50,9 @@ def write_config(folder: Path, **blocks: dict[str, object]) -> Path:
     return path
 
 
-def test_init_writes_a_private_file_that_loads(tmp_path: Path) -> None:
+def test_init_writes_a_private_file_that_loads(tmp_path: Path, boundless: Boundless) -> None:
     """Away from a terminal, init asks nothing and writes the defaults, for the owner alone."""
-    done = boundless(tmp_path, "init", stdin=subprocess.DEVNULL)
+    done = boundless(tmp_path, "init")
     path = tmp_path / "config.yaml"
     assert done.returncode == 0
     assert "Wrote config.yaml." in done.stdout
@@ -83,7 +83,7 @@ def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
     assert config["cloud"]["url"] == "https://cloud.example.org"
 
 
-def test_init_keeps_what_is_there(tmp_path: Path) -> None:
+def test_init_keeps_what_is_there(tmp_path: Path, boundless: Boundless) -> None:
     """A config that is there stays; with --force the old one is kept beside the new."""
     path = tmp_path / "config.yaml"
     path.write_text("# mine\n")
@@ -97,7 +97,9 @@ def test_init_keeps_what_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [("run",), ("status",), ("measure", ".", "--config", "c.yaml")])
-def test_missing_config_is_one_clear_line(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_missing_config_is_one_clear_line(
+    tmp_path: Path, boundless: Boundless, words: tuple[str, ...]
+) -> None:
     """No config file: one line that says how to make one, exit code 2."""
     done = boundless(tmp_path, *words)
     assert done.returncode == 2
@@ -130,7 +132,7 @@ def test_missing_config_is_one_clear_line(tmp_path: Path, words: tuple[str, ...]
     ],
 )
 def test_what_must_be_set_right_is_one_clear_line(
-    tmp_path: Path, blocks: dict[str, dict[str, object]], told: str
+    tmp_path: Path, boundless: Boundless, blocks: dict[str, dict[str, object]], told: str
 ) -> None:
     """Each fault of the config stops the node at its start with one line and exit code 2."""
     write_config(tmp_path, **blocks)
@@ -140,7 +142,7 @@ def test_what_must_be_set_right_is_one_clear_line(
     assert done.stderr.count("\n") == 1
 
 
-def test_second_node_in_one_folder_is_refused(tmp_path: Path) -> None:
+def test_second_node_in_one_folder_is_refused(tmp_path: Path, boundless: Boundless) -> None:
     """Two nodes with one data folder would measure everything twice: the second one is told."""
     write_config(tmp_path)
     with FolderLock(tmp_path / "data"):
@@ -151,7 +153,7 @@ def test_second_node_in_one_folder_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_node_runs_tells_its_status_and_stops_at_a_signal(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, boundless: Boundless, number: signal.Signals
 ) -> None:
     """A running node is seen by status; a signal ends it cleanly; then status says so."""
     write_config(tmp_path)
@@ -175,7 +177,7 @@ def test_node_runs_tells_its_status_and_stops_at_a_signal(
     assert stat.S_IMODE((tmp_path / "data" / "node_status.json").stat().st_mode) == 0o600
 
 
-def test_status_without_any_node_says_so(tmp_path: Path) -> None:
+def test_status_without_any_node_says_so(tmp_path: Path, boundless: Boundless) -> None:
     """Where no node has ever run, status says that and exits with 3."""
     write_config(tmp_path)
     done = boundless(tmp_path, "status")
@@ -183,7 +185,9 @@ def test_status_without_any_node_says_so(tmp_path: Path) -> None:
     assert "None has ever run with the data folder" in done.stdout
 
 
-def test_status_of_a_silent_or_troubled_node_is_trouble(tmp_path: Path) -> None:
+def test_status_of_a_silent_or_troubled_node_is_trouble(
+    tmp_path: Path, boundless: Boundless
+) -> None:
     """An old status, or a link with an error, gives exit code 1 and says what it is."""
     write_config(tmp_path)
     link = {"last_heartbeat_ok": False, "error": "the cloud refuses the key", "queued_uploads": 3}
@@ -197,7 +201,9 @@ def test_status_of_a_silent_or_troubled_node_is_trouble(tmp_path: Path) -> None:
     assert "has not told its status" in done.stdout
 
 
-def test_measure_shows_a_table_and_writes_csv_and_json(tmp_path: Path) -> None:
+def test_measure_shows_a_table_and_writes_csv_and_json(
+    tmp_path: Path, boundless: Boundless
+) -> None:
     """A folder with a good frame and a torn one: one row, one line of trouble, exit code 1."""
     (tmp_path / "night").mkdir()
     shutil.copy(REAL_FRAME, tmp_path / "night" / "a.fits.fz")
@@ -233,7 +239,7 @@ def test_measure_shows_a_table_and_writes_csv_and_json(tmp_path: Path) -> None:
     ],
 )
 def test_measure_tells_what_is_wrong(
-    tmp_path: Path, words: tuple[str, ...], code: int, told: str
+    tmp_path: Path, boundless: Boundless, words: tuple[str, ...], code: int, told: str
 ) -> None:
     """Bad input to measure is told in a line, with the exit code of the help text."""
     (tmp_path / "empty").mkdir()
