@@ -17,7 +17,8 @@ from cloud_communicator.retryqueue import QUEUE_NAME
 HALLMARK = "measurement"
 ENTRIES = 50
 LINES = [short_line(number) for number in range(ENTRIES)]
-PATTERNS = (0x01, 0x20, 0x51, 0x80, 0xFF)
+# A byte that stays a text's and one that is none; the file of two meets all 255 in every run.
+PATTERNS = [0x01, 0x80, *(pytest.param(p, marks=pytest.mark.soak) for p in (0x20, 0x51, 0xFF))]
 SPACE = b" \t\r\n,[]"
 
 
@@ -37,7 +38,7 @@ def owners(data: bytes, lines: list[bytes]) -> list[int]:
     return owner
 
 
-def flips(data: bytes, patterns: Iterator[int] | tuple[int, ...]) -> Iterator[tuple[int, bytes]]:
+def flips(data: bytes, patterns: tuple[int, ...]) -> Iterator[tuple[int, bytes]]:
     """Yield each place with the file in which that byte is flipped, for each pattern."""
     for pattern in patterns:
         for at, byte in enumerate(data):
@@ -58,11 +59,12 @@ def check_flip(data: bytes, lines: list[bytes], owner: int, at: int) -> None:
     assert not reading.sound
 
 
-def test_every_byte_of_a_file_of_50_entries_may_flip() -> None:
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_every_byte_of_a_file_of_50_entries_may_flip(pattern: int) -> None:
     """Whatever byte is flipped, the other 49 entries are kept and none is changed."""
     data = array_of(LINES)
     owner = owners(data, LINES)
-    for at, flipped in flips(data, PATTERNS):
+    for at, flipped in flips(data, (pattern,)):
         check_flip(flipped, LINES, owner[at], at)
 
 
