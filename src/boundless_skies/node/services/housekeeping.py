@@ -5,7 +5,6 @@ measured, and nothing of it waits for the cloud.
 """
 
 import logging
-import stat
 import threading
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
@@ -122,9 +121,9 @@ class Housekeeping:
         """Remove a frame that is done with; return its size where it is gone."""
         path = Path(record.path)
         try:
-            found = path.lstat()
+            found = path.lstat()  # a link in its place is no frame that the ledger knows
             is_done = self._is_done(record, found.st_mtime_ns, found.st_size)
-            if not stat.S_ISREG(found.st_mode) or path.name in waiting or not is_done:
+            if path.name in waiting or not is_done:
                 return None
             path.unlink()
         except OSError as error:
