@@ -65,6 +65,8 @@ class Grouping(Generic[T, R]):
         The largest group.
     waiting_max : int
         How many items may wait; above that, new ones are turned away.
+    lanes : int
+        How many groups may be under way at once.
     rest_s : float
         How long it rests after a group of several (s), so that the next one grows.
     on_group : callable
@@ -78,6 +80,7 @@ class Grouping(Generic[T, R]):
         what: str,
         most: int,
         waiting_max: int,
+        lanes: int = 1,
         rest_s: float = 0.0,
         on_group: Callable[[int], None] = lambda _size: None,
     ) -> None:
@@ -88,7 +91,9 @@ class Grouping(Generic[T, R]):
         self._rest_s = rest_s
         self.on_group = on_group
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
-        self._worker: asyncio.Task[None] | None = None
+        self._lanes = lanes
+        self._under_way = 0
+        self._workers: set[asyncio.Task[None]] = set()
 
     async def submit(self, item: T) -> R:
         """Return the result of an item, once its group is done.
@@ -105,16 +110,22 @@ class Grouping(Generic[T, R]):
             )
         done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._work())
+        if self._under_way < self._lanes:
+            self._under_way += 1
+            worker = asyncio.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
         return await done
 
     async def _work(self) -> None:
-        while self._waiting:
-            size = min(len(self._waiting), self._most)
-            await self._work_on_group([self._waiting.popleft() for _ in range(size)])
-            if size > 1 and self._rest_s:
-                await asyncio.sleep(self._rest_s)
+        try:
+            while self._waiting:
+                size = min(len(self._waiting), self._most)
+                await self._work_on_group([self._waiting.popleft() for _ in range(size)])
+                if size > 1 and self._rest_s:
+                    await asyncio.sleep(self._rest_s)
+        finally:
+            self._under_way -= 1
 
     async def _work_on_group(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
         try:

@@ -78,6 +78,7 @@ class MeasurementService:
             what="measurements",
             most=GROUP_MAX,
             waiting_max=WAITING_MAX,
+            lanes=database.writes_at_once,
             rest_s=REST_S,
         )
 

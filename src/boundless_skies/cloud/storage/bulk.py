@@ -2,7 +2,7 @@
 
 SQLAlchemy prepares every value of every row anew. Here a statement is compiled
 once, the values' own processors are looked up once, and the rows go to the driver
-as plain tuples.
+column by column.
 
 On SQLite many rows are one step: at each step the driver lets Python's other threads
 go first, and while the calls keep one of them busy, a step a row takes many times as
@@ -17,7 +17,8 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, Update, insert
-from sqlalchemy.engine import Dialect
+from sqlalchemy.engine import AdaptedConnection, Dialect
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.types import TypeEngine
 
 Processor = Callable[[Any], Any]
@@ -35,7 +36,7 @@ def insert_many(connection: Connection, table: Table, columns: Mapping[str, Sequ
     statement, processors = _compiled_insert(connection.dialect, table, names)
     plain = _processed(columns.values(), processors)
     if is_postgresql(connection):
-        connection.exec_driver_sql(statement, tuple(plain))
+        _copy(connection, table.name, names, list(zip(*plain, strict=True)))
         return
     head, _, marks = statement.rpartition(" VALUES ")
     for part in _parts(list(zip(*plain, strict=True)), len(names)):
@@ -181,6 +182,29 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
+def _copy(connection: Connection, table: str, names: Sequence[str], rows: Sequence[Row]) -> None:
+    """Send rows by COPY: half of what an INSERT of as many costs us, and less for the server.
+
+    It goes past SQLAlchemy, which knows no COPY: what begins a transaction there, and
+    names an error, is done here.
+    """
+    import asyncpg  # noqa: PLC0415 - an embedded cloud needs no driver for PostgreSQL
+
+    adapted = connection.connection.dbapi_connection
+    if not isinstance(adapted, AdaptedConnection):
+        raise TypeError(f"{type(adapted).__name__} is no connection of asyncpg.")
+    if not adapted.driver_connection.is_in_transaction():
+        connection.exec_driver_sql("SELECT 1")
+    try:
+        adapted.run_async(
+            lambda driver: driver.copy_records_to_table(table, records=rows, columns=names)
+        )
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise IntegrityError(f"COPY {table}", None, error) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise DBAPIError(f"COPY {table}", None, error) from error
+
+
 def _processed(
     columns: Iterable[Sequence[Any]], processors: Sequence[tuple[int, Processor]]
 ) -> list[Sequence[Any]]:
@@ -216,18 +240,8 @@ def _compiled_insert(
     if list(names) != in_order:
         raise ValueError(f"The columns must be in the order of the table: {in_order}")
     types = [table.c[name].type for name in names]
-    if dialect.name == "postgresql":
-        source = _unnested([kind.compile(dialect) for kind in types])
-        statement = f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM {source}"  # noqa: S608 - our own words
-    else:
-        statement = str(insert(table).compile(dialect=dialect, column_keys=list(names)))
+    statement = str(insert(table).compile(dialect=dialect, column_keys=list(names)))
     return statement, _bind_processors(dialect, types)
-
-
-def _unnested(types: Sequence[str]) -> str:
-    """Return what turns lists, one for each column, into rows, in PostgreSQL's words."""
-    lists = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, start=1))
-    return f"unnest({lists})"
 
 
 def _columns(rows: Sequence[Row]) -> Row:

@@ -7,7 +7,7 @@ one set of queries, whichever database runs them.
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
@@ -37,7 +37,12 @@ class UnusableDatabase(CloudError):  # noqa: N818 - named after what happened
 
 
 class Database(ABC):
-    """Runs jobs against a database, off the event loop."""
+    """Runs jobs against a database, off the event loop.
+
+    ``writes_at_once`` is how many writing jobs of one kind are worth having under way.
+    """
+
+    writes_at_once: ClassVar[int] = 1
 
     @abstractmethod
     async def open(self) -> None:

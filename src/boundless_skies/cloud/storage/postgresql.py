@@ -54,6 +54,9 @@ class PostgresqlDatabase(Database):
         With the driver name ``postgresql+asyncpg``.
     """
 
+    # While one waits for the server, the other is made ready.
+    writes_at_once = 2
+
     def __init__(self, url: URL) -> None:
         self._url = url
         self._engine: AsyncEngine | None = None
