@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from boundless_skies.cloud.domain.validation import (
     Observation,
     Status,
     affected_span,
+    spans_of_new,
     validate,
     window_for,
 )
@@ -185,6 +187,42 @@ def test_a_new_point_changes_only_its_surroundings(
         else:
             assert before.get(point.id) == after.get(point.id)
     assert nearby.get(new.id) == after.get(new.id)
+
+
+dense = st.lists(
+    st.builds(
+        replace,
+        observations,
+        node_id=st.sampled_from("ab"),
+        bjd=st.integers(0, 40).map(lambda step: BJD + step * MINUTE_D),
+    ),
+    max_size=40,
+    unique_by=(lambda point: point.id, lambda point: (point.node_id, point.bjd)),
+)
+
+
+@given(st.one_of(nights, dense), st.data())
+def test_new_points_change_only_where_they_speak(
+    points: list[Observation], data: st.DataObject
+) -> None:
+    """Judging the spans of several that came at once leaves everything as judging all would."""
+    count = data.draw(st.integers(0, len(points)))
+    old, new = points[count:], points[:count]
+    spans = spans_of_new(((one.node_id, one.bjd) for one in new), points, DEFAULT_WINDOW_D)
+    assert spans == sorted(spans)
+    assert all(low > high for (_, high), (low, _) in pairwise(spans))
+    found = validate(points, DEFAULT_WINDOW_D, spans)
+    assert {one.id for one in new if one.review != "rejected"} <= found.keys()
+    assert validate(old) | found == validate(points)
+
+
+def test_a_point_among_many_of_its_node_speaks_for_a_short_time_only() -> None:
+    """Half the way to the third before and after it; alone, for the whole window."""
+    row = [replace(seen(12.0)[0], id=n, bjd=BJD + n * MINUTE_D) for n in range(11)]
+    ((low, high),) = spans_of_new([("node-0", row[5].bjd)], row, DEFAULT_WINDOW_D)
+    assert ((low - BJD) / MINUTE_D, (high - BJD) / MINUTE_D) == pytest.approx((3.5, 6.5), abs=1e-4)
+    ((low, high),) = spans_of_new([("node-0", BJD)], row[:1], DEFAULT_WINDOW_D)
+    assert high - low == pytest.approx(2 * DEFAULT_WINDOW_D)
 
 
 @given(st.integers(3, 6), st.floats(0.0, 0.01), st.floats(0.25, 5.0), st.booleans())

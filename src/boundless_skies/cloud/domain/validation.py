@@ -21,7 +21,7 @@ are no measurements and do not belong in here.
 """
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -97,6 +97,8 @@ class _Witness:
 
 
 _Series = list[Observation]
+Spans = list[tuple[float, float]]
+"""First and last BJD_TDB (days) of times that are in order."""
 
 
 def window_for(period_d: float | None) -> float:
@@ -140,8 +142,65 @@ def affected_span(bjd: float, window_d: float = DEFAULT_WINDOW_D) -> tuple[float
     return bjd - window_d - _ROUNDING_D, bjd + window_d + _ROUNDING_D
 
 
+def spans_of_new(
+    new: Iterable[tuple[str, float]], points: Iterable[Observation], window_d: float
+) -> Spans:
+    """Return the times whose points may change their status with points that came.
+
+    Shorter than `affected_span` where a node takes many: only the points nearest in
+    time speak for it, so that one that came says nothing where enough others of its
+    node are nearer.
+
+    Parameters
+    ----------
+    new : iterable of tuple of str and float
+        Node and BJD_TDB (days) of each point that came.
+    points : iterable of Observation
+        All points around them, those that came among them.
+    window_d : float
+        The target's window, days.
+
+    Returns
+    -------
+    list of tuple of float
+        First and last BJD_TDB, days, both included; in order, none overlapping.
+    """
+    nodes = _by_node(_taking_part(points))
+    spans = sorted(
+        (bjd - _reach_d(bjd, before, window_d), bjd + _reach_d(bjd, after, window_d))
+        for node_id, bjd in new
+        for before, after in (_neighbours(nodes.get(node_id, []), bjd),)
+    )
+    merged: Spans = []
+    for low, high in spans:
+        if merged and low <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    return merged
+
+
+def _neighbours(series: _Series, bjd: float) -> tuple[float | None, float | None]:
+    """Return the times of the node's points so many before and after one as speak for it."""
+    first = bisect_left(series, bjd, key=attrgetter("bjd"))
+    behind = bisect_right(series, bjd, key=attrgetter("bjd"))
+    before, after = first - WITNESS_POINTS, behind + WITNESS_POINTS - 1
+    return (
+        series[before].bjd if before >= 0 else None,
+        series[after].bjd if after < len(series) else None,
+    )
+
+
+def _reach_d(bjd: float, neighbour_bjd: float | None, window_d: float) -> float:
+    """Return how far (days) to one side a point speaks: half the way to such a neighbour."""
+    half_d = math.inf if neighbour_bjd is None else abs(neighbour_bjd - bjd) / 2
+    return min(window_d, half_d) + _ROUNDING_D
+
+
 def validate(
-    points: Iterable[Observation], window_d: float = DEFAULT_WINDOW_D
+    points: Iterable[Observation],
+    window_d: float = DEFAULT_WINDOW_D,
+    spans: Spans | None = None,
 ) -> dict[int, Status]:
     """Compare the points of one target in one band with each other.
 
@@ -156,20 +215,34 @@ def validate(
         In any order, the newest revision of each.
     window_d : float
         How far apart in time points are compared, days.
+    spans : list of tuple of float, optional
+        Between which times (BJD_TDB, days) points are judged; in order, none overlapping.
+        All, where it is None.
 
     Returns
     -------
     dict of int to Status
         The status of each point by its id. Rejected points take no part and have none.
     """
-    taking_part = sorted(
+    taking_part = _taking_part(points)
+    nodes = _by_node(taking_part)
+    return {
+        point.id: _judge(point, list(_witnesses(point, nodes, window_d)))
+        for point in taking_part
+        if spans is None or _is_within(spans, point.bjd)
+    }
+
+
+def _taking_part(points: Iterable[Observation]) -> list[Observation]:
+    return sorted(
         (point for point in points if point.review != Review.REJECTED),
         key=attrgetter("bjd", "magnitude", "uncertainty", "id"),
     )
-    nodes = _by_node(taking_part)
-    return {
-        point.id: _judge(point, list(_witnesses(point, nodes, window_d))) for point in taking_part
-    }
+
+
+def _is_within(spans: Spans, bjd: float) -> bool:
+    place = bisect_right(spans, (bjd, math.inf)) - 1
+    return place >= 0 and bjd <= spans[place][1]
 
 
 def _by_node(points: list[Observation]) -> dict[str, _Series]:

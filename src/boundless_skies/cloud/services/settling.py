@@ -15,6 +15,7 @@ from boundless_skies.cloud.domain.validation import (
     DEFAULT_WINDOW_D,
     Status,
     affected_span,
+    spans_of_new,
     validate,
     window_for,
 )
@@ -23,14 +24,16 @@ from boundless_skies.cloud.storage.database import Database
 from boundless_skies.cloud.storage.settling import Due, Place, Unsettled
 
 GROUP_MAX = 200
-GROUP_MIN = 10
-HOLD_S = 0.02
+GROUP_MIN = 5
+HOLD_S = 0.005
 """How long a group shall take: on SQLite, the measurements that come in wait behind it."""
 IDLE_S = 1.0
 """How often it is looked for something to settle."""
 REST_FACTOR = 9.0
 """How much longer it rests than it worked while measurements come in: they go first."""
 
+Statuses = dict[tuple[int, float], Status]
+"""What points are found to be, by number and BJD_TDB (days)."""
 _Point = TypeVar("_Point", Unsettled, Place)
 
 logger = logging.getLogger(__name__)
@@ -107,13 +110,17 @@ def settle_group(connection: Connection, size: int = GROUP_MAX) -> int:
     rows = settling.take_unsettled(connection, size)
     if not rows:
         return 0
+    periods_d = targets.list_periods(connection, {row.target_name for row in rows})
     by_series = attrgetter("target_name", "filter", "bjd", "id")
+    statuses: Statuses = {}
     for (target_name, band), series in groupby(
         sorted(rows, key=by_series), attrgetter("target_name", "filter")
     ):
-        window_d = window_of(connection, target_name)
+        window_d = window_for(periods_d.get(target_name))
         for cluster in _clusters(series, 4 * window_d):
-            judge(connection, target_name, band, [row.bjd for row in cluster], window_d, cluster)
+            bjds = [row.bjd for row in cluster]
+            statuses |= _compare(connection, target_name, band, bjds, window_d, cluster)
+    settling.set_statuses(connection, statuses)
     settling.tally(connection, rows)
     return len(rows)
 
@@ -137,10 +144,12 @@ def _compare_anew(connection: Connection, due: Due, size: int) -> int:
     found, is_more = settling.list_due(connection, due, size)
     places = _before_unsettled(connection, due, found)
     by_series = attrgetter("filter", "bjd")
+    statuses: Statuses = {}
     for band, series in groupby(sorted(places, key=by_series), attrgetter("filter")):
         for cluster in _clusters(series, 4 * window_d):
             bjds = [place.bjd for place in cluster]
-            judge(connection, due.target_name, band, bjds, window_d, ())
+            statuses |= _compare(connection, due.target_name, band, bjds, window_d)
+    settling.set_statuses(connection, statuses)
     if len(places) == len(found) and not is_more:
         settling.note_compared(connection, due, None)
     elif places:
@@ -167,18 +176,19 @@ def _before_unsettled(connection: Connection, due: Due, places: list[Place]) -> 
 
 def judge_again(connection: Connection, target_name: str, band: str, bjd: float) -> None:
     """Compare the points around a time anew: one of them was reviewed."""
-    judge(connection, target_name, band, [bjd], window_of(connection, target_name), ())
+    window_d = window_of(connection, target_name)
+    settling.set_statuses(connection, _compare(connection, target_name, band, [bjd], window_d))
 
 
-def judge(
+def _compare(
     connection: Connection,
     target_name: str,
     band: str,
     bjds: Sequence[float],
     window_d: float,
-    new: Sequence[Unsettled],
-) -> None:
-    """Compare the points around some times, and keep what has changed.
+    new: Sequence[Unsettled] = (),
+) -> Statuses:
+    """Compare the points around some times; return what has changed.
 
     Parameters
     ----------
@@ -196,16 +206,18 @@ def judge(
     low, _ = affected_span(bjds[0], 2 * window_d)
     _, high = affected_span(bjds[-1], 2 * window_d)
     held = settling.read_between(connection, target_name, band, low, high)
-    found = validate((observation for observation, _ in held), window_d)
-    first, _ = affected_span(bjds[0], window_d)
-    _, last = affected_span(bjds[-1], window_d)
-    statuses = {(row.id, row.bjd): Status.SINGLE for row in new}
+    points = [observation for observation, _ in held]
+    spans = [(affected_span(bjds[0], window_d)[0], affected_span(bjds[-1], window_d)[1])]
+    if new:
+        spans = spans_of_new(((row.node_id, row.bjd) for row in new), points, window_d)
+    found = validate(points, window_d, spans)
+    statuses: Statuses = {(row.id, row.bjd): Status.SINGLE for row in new}
     for observation, before in held:
         key, now = (observation.id, observation.bjd), found.get(observation.id)
-        is_due = key in statuses or (before is not None and first <= observation.bjd <= last)
+        is_due = key in statuses or before is not None
         if is_due and now is not None and now != before:
             statuses[key] = now
-    settling.set_statuses(connection, statuses)
+    return statuses
 
 
 def window_of(connection: Connection, target_name: str) -> float:

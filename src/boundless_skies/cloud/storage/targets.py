@@ -1,6 +1,6 @@
 """Queries about targets and the names that they are known by."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -123,6 +123,12 @@ def find(connection: Connection, name: str) -> Target | None:
     """Return a target by the name under which it is kept."""
     row = connection.execute(select(targets).where(_t.name == name)).first()
     return None if row is None else _to_target(row)
+
+
+def list_periods(connection: Connection, names: Iterable[str]) -> dict[str, float | None]:
+    """Return the periods (days) of targets that are known, by name."""
+    query = select(_t.name, _t.period_d).where(_t.name.in_(sorted(names)))
+    return {row.name: row.period_d for row in connection.execute(query)}
 
 
 def list_names(connection: Connection, target_name: str) -> list[str]:
