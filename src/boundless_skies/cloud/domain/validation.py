@@ -75,7 +75,7 @@ class Review(StrEnum):
     REJECTED = "rejected"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)  # made by the hundred for each point that comes
 class Observation:
     """A point as the comparison needs it: BJD_TDB in days, the rest in mag.
 
