@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -38,6 +39,11 @@ def _temporary_files_in_memory() -> None:
 
 if PROFILE == "ordinary":  # the long runs are to meet a real disk
     _temporary_files_in_memory()
+
+# Images of containers often forbid it; each of the hundreds of programs that the tests start
+# would then compile all its libraries anew, which takes a cloud half as long again to start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_configure() -> None:
