@@ -10,6 +10,7 @@ from boundless_skies.wire import canonical_json
 
 DEPTH_MAX = 64
 
+_CONTAINERS = (dict, list)
 _PLAIN_MIN, _PLAIN_MAX = 1e-4, 1e16
 """Between these both writers give a float the same digits and no exponent."""
 _quick = msgspec.json.Encoder(order="sorted")
@@ -82,15 +83,14 @@ def _is_plain(values: Iterable[Any]) -> bool:
 
 
 def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(DEPTH_MAX + 1):
-        level = [child for parent in level for child in _children(parent)]
+    level = [value] if isinstance(value, _CONTAINERS) else []
+    for _ in range(DEPTH_MAX):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, _CONTAINERS)
+        ]
         if not level:
             return
     raise InvalidInput(f"The body is nested more than {DEPTH_MAX} levels deep.")
-
-
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
