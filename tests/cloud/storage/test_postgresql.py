@@ -88,3 +88,34 @@ def test_a_connection_in_use_is_not_tried_first(
 
     served.run(work)
     assert pings == []
+
+
+def test_a_new_months_measurements_are_found_by_the_index_from_the_first_on(served: Store) -> None:
+    """No group reads the whole month, although the server's plans are as old as the empty one."""
+    add_node(served)
+    groups, of_each = 30, 20
+
+    async def fill(database: Database) -> None:
+        for group in range(groups):
+            new = [entry(bjd=2_461_000.5 + group + n / 100) for n in range(of_each)]
+            await database.write(partial(measurements.add_all, entries=new))
+
+    def rows_read_in_whole(connection: Connection) -> int:
+        query = "SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname ~ '^measurements_'"
+        return int(connection.scalar(text(query)) or 0)
+
+    served.run(fill)  # its connections tell what they have read when they are closed
+    held = sum(served.read(measurements.count_by_node).values())
+    assert held == groups * of_each
+    assert served.read(rows_read_in_whole) < held
+
+
+def test_tables_without_an_index_that_fits_are_read_all_the_same(served: Store) -> None:
+    """And nothing is compiled for it."""
+    add_node(served)
+
+    def look(connection: Connection) -> tuple[list[str], str]:
+        owners = connection.scalars(text("SELECT owner_name FROM nodes WHERE elevation_m = 0"))
+        return list(owners), str(connection.scalar(text("SHOW jit")))
+
+    assert served.read(look) == (["the owner"], "off")

@@ -36,6 +36,11 @@ POOL_WAIT_S = 10.0
 CONNECT_S = 10.0
 PING_AFTER_S = 1.0
 """A connection that rested so long is tried before it is used: it may have been cut off."""
+SETTINGS = {"enable_seqscan": "off", "jit": "off"}
+"""A month's partition is empty when its first plans are made, and while it is, reading all of it
+seems the cheapest; the server keeps to such a plan for minutes, and reads more with each row. A
+table without a fitting index is read whole all the same, but seems so dear that compiling would
+pay."""
 
 _NO_SUCH_CHARACTER = "22021"
 
@@ -186,7 +191,7 @@ def _make_engine(url: URL) -> AsyncEngine:
         pool_size=POOL_SIZE,
         max_overflow=2,
         pool_timeout=POOL_WAIT_S,
-        connect_args={"timeout": CONNECT_S},
+        connect_args={"timeout": CONNECT_S, "server_settings": SETTINGS},
         **ENGINE_OPTIONS,
     )
     _ping_after_rest(engine.sync_engine)
