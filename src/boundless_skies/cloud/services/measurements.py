@@ -28,7 +28,7 @@ from boundless_skies.cloud.storage.database import Database
 from boundless_skies.wire.limits import BATCH_MAX_ITEMS
 
 GROUP_MAX = 500
-REST_S = 0.002
+REST_S = 0.004
 """After a group, its senders' next measurements come within about that time."""
 WAITING_MAX = 4_096
 
