@@ -23,6 +23,7 @@ from boundless_skies.cloud.storage.opening import make_database
 TITLE = "The cloud"
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 FLEET_PERIODS_S = {"beat": 60.0, "plan": 300.0, "interrupts": 300.0}
+_TWO_WORKERS = {1: "", 2: ", two workers"}
 _HEAD = "| what | ours | the other | ratio | aim |\n|---|---|---|---|---|"
 _INTRO = """Every server and the load generator run in processes of their own; the load generator
 shares the machine's cores with them. `python -m benchmarks cloud --only NAME` measures one
@@ -60,11 +61,13 @@ def _field_cloud(database: str | None = None, **more: Any) -> Iterator[servers.S
 
 
 @contextlib.contextmanager
-def _both(environment: dict[str, str], *urls: str) -> Iterator[list[servers.Server]]:
+def _both(
+    environment: dict[str, str], *urls: str, workers: int = 1
+) -> Iterator[list[servers.Server]]:
     """Run our cloud and the ordinary one, on SQLite or each on a database of PostgreSQL."""
     ours, other = urls or (None, None)
     with (
-        _our_cloud(ours, environment=environment) as our_server,
+        _our_cloud(ours, "--workers", str(workers), environment=environment) as our_server,
         _field_cloud(other, environment=environment) as other_server,
     ):
         yield [our_server, other_server]
@@ -103,17 +106,19 @@ def _one_by_one(
     size: Size, environment: dict[str, str], where: str, aims: dict[str, str]
 ) -> list[str]:
     with _both(environment) as (ours, other):
-        on_sqlite = in_turn(ours, other, size, "measurements")
+        pairs = [("SQLite", "SQLite", in_turn(ours, other, size, "measurements"))]
     with running_postgresql(environment=environment) as postgresql:
-        urls = [postgresql.create_database() for _ in range(2)]
-        with _both(environment, *urls) as (ours, other):
-            on_postgresql = in_turn(ours, other, size, "measurements")
+        for workers in (1, 2):
+            urls = [postgresql.create_database() for _ in range(2)]
+            with _both(environment, *urls, workers=workers) as (ours, other):
+                pair = in_turn(ours, other, size, "measurements")
+            pairs.append(("PostgreSQL", f"PostgreSQL{_TWO_WORKERS[workers]}", pair))
     rows = [_HEAD]
-    for kind, pair in (("SQLite", on_sqlite), ("PostgreSQL", on_postgresql)):
+    for kind, named, pair in pairs:
         late, usual = pair.ours.p99_ms, pair.other.p50_ms
         quicker = "our p99 against the other's p50"
         rows += [
-            pair.row(f"measurements one by one, {kind}{where}", aims[kind]),
+            pair.row(f"measurements one by one, {named}{where}", aims[kind]),
             row(quicker, f"{late:.1f} ms", f"{usual:.1f} ms", f"{late / usual:.2f}", "≤ 1"),
         ]
     return rows
@@ -123,8 +128,12 @@ def batches(size: Size) -> list[str]:
     """Measure batches of 500."""
     with _our_cloud() as server:
         sides = {"SQLite": alone(server, size, "batches")}
-    with running_postgresql() as postgresql, _our_cloud(postgresql.create_database()) as server:
-        sides["PostgreSQL"] = alone(server, size, "batches")
+    with running_postgresql() as postgresql:
+        for workers in (1, 2):
+            database = postgresql.create_database()
+            with _our_cloud(database, "--workers", str(workers)) as server:
+                named = f"PostgreSQL{_TWO_WORKERS[workers]}"
+                sides[named] = alone(server, size, "batches")
     return [_HEAD] + [
         row(
             f"durable measurements in batches of 500, {kind}",
@@ -318,7 +327,8 @@ SCENARIOS: dict[str, Scenario] = {
         "Measurements, one by one",
         measurements,
         "Payloads of about 900 bytes over 32 kept-alive connections that are always busy, from "
-        "250 nodes; every answer comes after the commit is on disk. Rounds of both clouds in "
+        "250 nodes; every answer comes after the commit is on disk. Ours has one worker, or two "
+        "where it says so: the machine has two cores. Rounds of both clouds in "
         "turn. CPU is that of the server's own processes, without PostgreSQL's.",
     ),
     "slow-disk": Scenario(
@@ -330,7 +340,8 @@ SCENARIOS: dict[str, Scenario] = {
     "batches": Scenario(
         "Batches",
         batches,
-        "500 measurements a request, packed with gzip, 32 connections always busy.",
+        "500 measurements a request, packed with gzip before the clock starts, 32 connections "
+        "always busy; one worker, or two.",
     ),
     "stages": Scenario(
         "What a measurement costs",
