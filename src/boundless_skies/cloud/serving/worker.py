@@ -24,7 +24,7 @@ from boundless_skies.cloud.web_factory import make_app
 
 KEEP_ALIVE_S = 75
 GRACE_S = 10
-SWITCH_S = 0.001
+SWITCH_S = 0.0002
 GARBAGE_EACH = 20_000
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 
