@@ -33,14 +33,15 @@ def test_disabled_link_touches_nothing(
     frame = tmp_path / "frame.fits"
     frame.write_bytes(b"SIMPLE")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(socket, "socket", lambda *_args, **_options: touched.append("socket"))
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args: touched.append("lookup"))
-    monkeypatch.setattr(os, "open", lambda *_args, **_options: touched.append("open"))
-    monkeypatch.setattr(threading.Thread, "start", lambda _self: touched.append("thread"))
-    link = CloudCommunicator(config)
-    link.start()
-    assert link.submit_measurement(MEASUREMENT, {"a": 1}, str(frame)) is False
-    link.stop()
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "socket", lambda *_args, **_options: touched.append("socket"))
+        patched.setattr(socket, "getaddrinfo", lambda *_args: touched.append("lookup"))
+        patched.setattr(os, "open", lambda *_args, **_options: touched.append("open"))
+        patched.setattr(threading.Thread, "start", lambda _self: touched.append("thread"))
+        link = CloudCommunicator(config)
+        link.start()
+        assert link.submit_measurement(MEASUREMENT, {"a": 1}, str(frame)) is False
+        link.stop()
     assert touched == []
     assert [path.name for path in tmp_path.iterdir()] == ["frame.fits"]
 
