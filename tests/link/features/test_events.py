@@ -373,7 +373,7 @@ def test_refused_event_is_found_out_and_set_aside(server: CaptureServer, links: 
 
     taken: list[str] = []
     server.rules[path_of("p-1")] = answer
-    link = links.make(server.url)
+    link = links.make(server.url, heartbeat_interval=60)  # time for all the halves, on any machine
     link.report_events("p-1", events(8))
     beat(link)
     assert taken == [one for one in ids(8) if one != "e-3"]
